@@ -1,0 +1,38 @@
+"""One error type: a sentence a user can act on.
+
+Everything a user can get wrong (a file, a table, a setting) raises ``NigraError``; the command line prints it
+as one line without a traceback. Anything else that escapes is a bug of ours and keeps its traceback.
+"""
+
+from dataclasses import dataclass
+
+
+class NigraError(Exception):
+    """A user's input breaks a rule: which file or subject, which rule, what was found, what to do."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One broken rule, kept as a table row while the other subjects go on (DESIGN, law 8).
+
+    >>> print(Fault("sub-03", "sub-03_T1w.nii.gz", "a scan has finite values", "12 NaN voxels", "export it again"))
+    sub-03, sub-03_T1w.nii.gz: a scan has finite values, but found 12 NaN voxels; export it again.
+    """
+
+    subject: str
+    file: str
+    rule: str
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = ", ".join(part for part in (self.subject, self.file) if part)
+        return f"{where}: {self.rule}, but found {self.found}; {self.remedy}."
+
+
+class FaultError(NigraError):
+    """A single fault, raised; ``fault`` holds its parts so that a cohort loop can keep it as a row."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
