@@ -1,0 +1,52 @@
+"""What units are cut from: the volumes of many subjects, scaled and masked while they are read."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from nigra.cohort.store import Cohort
+from nigra.preparation.scaling import IntensityScaling
+from nigra.shapes import Mask, Volumes
+
+
+@dataclass(frozen=True)
+class Source:
+    """Volumes and the linear map applied to each value read: ``clip(value * gain + offset)``, 0 outside the mask.
+
+    The volumes may be a memory map far larger than memory; only the units asked for are read.
+    """
+
+    volumes: Volumes
+    mask: Mask
+    gain: Float[ndarray, " channels"]
+    offset: Float[ndarray, " channels"]
+    low: float = -np.inf
+    high: float = np.inf
+
+    @classmethod
+    def plain(cls, volumes: Volumes, mask: Mask | None = None) -> Self:
+        """Values as they are; without a mask every voxel counts as inside."""
+        channels, shape = volumes.shape[1], volumes.shape[2:]
+        inside = np.ones(shape, dtype=bool) if mask is None else mask
+        return cls(volumes, inside, np.ones(channels, np.float32), np.zeros(channels, np.float32))
+
+    @classmethod
+    def scaled(cls, cohort: Cohort, scaling: IntensityScaling) -> Self:
+        """The cohort's volumes on the 0-1 scale fitted on training controls."""
+        low, high = (0.0, 1.0) if scaling.clip else (-np.inf, np.inf)
+        return cls(cohort.volumes, cohort.mask, scaling.gain, scaling.offset, low, high)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape (x, y, z) of one volume."""
+        x, y, z = self.mask.shape
+        return x, y, z
+
+    def volume(self, row: int) -> Float[ndarray, "channels x y z"]:
+        """One subject's volume on the scale the models see."""
+        spread = (slice(None), None, None, None)
+        values = np.asarray(self.volumes[row]) * self.gain[spread] + self.offset[spread]
+        return np.where(self.mask, np.clip(values, self.low, self.high), 0).astype(np.float32)
