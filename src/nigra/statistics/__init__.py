@@ -1,0 +1,1 @@
+"""Statistics: patients against controls over the draws of a study, each number beside its null."""
