@@ -12,6 +12,7 @@ isbi2023-sae  Pinon et al. 2023, §2.2               the same on pairs, alpha 0.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -47,21 +48,21 @@ class Preset:
 def strided_network(channels: int, shape: Shape) -> tuple[nn.Sequential, nn.Sequential]:
     """mlcn2021's auto-encoder for slices of any shape of at least 17 x 17 (121 x 145 -> ... -> 4 x 5 x 256)."""
     if min(shape) < 17:
-        raise NigraError(f"slices are {shape[0]} x {shape[1]}; this model halves them 5 times, use at least 17 x 17.")
+        raise NigraError(
+            f"slices are {shape[0]} x {shape[1]}; this model halves them 5 times, use at least 17 x 17."
+        )
     widths = (channels, 32, 64, 128, 128, 256)
     sizes = [shape]
     for _ in widths[1:]:
         sizes.append((strided_size(sizes[-1][0]), strided_size(sizes[-1][1])))
     encoder = [
         stage(nn.Conv2d(fewer, more, 3, stride=2, padding=1), nn.ReLU(), batch_norm=True)
-        for fewer, more in zip(widths[:-1], widths[1:], strict=True)
+        for fewer, more in pairwise(widths)
     ]
     decoder = []
     for depth in range(5, 0, -1):
         padding = output_padding(sizes[depth], sizes[depth - 1])
-        up = nn.ConvTranspose2d(
-            widths[depth], widths[depth - 1], 3, stride=2, padding=1, output_padding=padding
-        )
+        up = nn.ConvTranspose2d(widths[depth], widths[depth - 1], 3, stride=2, padding=1, output_padding=padding)
         last = depth == 1
         decoder.append(stage(up, nn.Sigmoid() if last else nn.ReLU(), batch_norm=not last))
     return nn.Sequential(*encoder), nn.Sequential(*decoder)
@@ -87,7 +88,7 @@ def valid_network(channels: int, shape: Shape) -> tuple[nn.Sequential, nn.Sequen
 
 
 def narrow_network(channels: int, shape: Shape) -> tuple[nn.Sequential, nn.Sequential]:
-    """isbi2023's patch network: kernels 5, 3, 3, 3, strides 1, 1, 3, 1, 15 -> 11 -> 9 -> 3 -> 1 (16-d), and back."""
+    """isbi2023's patch network: kernels 5, 3, 3, 3, strides 1, 1, 3, 1: 15 -> 11 -> 9 -> 3 -> 1 (16-d)."""
     _require_patch(shape)
     widths, kernels, strides = (channels, 3, 4, 12, 16), (5, 3, 3, 3), (1, 1, 3, 1)
     layers = list(zip(widths[:-1], widths[1:], kernels, strides, strict=True))

@@ -1,0 +1,1 @@
+"""Scores for every voxel: reconstruction errors, always higher = more abnormal."""

@@ -1,0 +1,107 @@
+"""Reconstruction errors as score maps (mlcn2021, isbi2023).
+
+The score of a voxel is the joint error, the square root of the sum over channels of the squared difference
+between input and reconstruction. It is blind to the direction of a change: an FA drop scores like a rise.
+"""
+
+from collections.abc import Callable
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nigra.models.siamese import Model
+from nigra.shapes import Mask, ScoreMap, Volume
+from nigra.training import Tick
+from nigra.units import Patches, Source, Unit
+from nigra.units.canvas import Canvas
+
+
+class ScoreSettings(BaseModel):
+    """How a voxel gets its score where several units show it (patches; slices never overlap)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    overlap: Literal["centre", "average"] = Field(
+        "centre",
+        description="centre: the error of the patch centred on the voxel; average: the mean error over all patches "
+        "that show it",
+    )
+    stride: int = Field(1, ge=1, description="voxels between patch centres; more than 1 needs overlap: average")
+
+    @model_validator(mode="after")
+    def _every_voxel_is_reached(self) -> Self:
+        if self.stride > 1 and self.overlap == "centre":
+            raise ValueError(
+                f"stride {self.stride} with overlap: centre leaves voxels without a score; use average"
+            )
+        return self
+
+
+def joint_error(
+    units: Float[ndarray, "n channels height width"], rebuilt: Float[ndarray, "n channels height width"]
+) -> Float[ndarray, "n 1 height width"]:
+    """Square root of the squared error summed over channels, per pixel."""
+    return np.sqrt(((units - rebuilt) ** 2).sum(axis=1, keepdims=True))
+
+
+def score_map(
+    model: Model, unit: Unit, source: Source, row: int, settings: ScoreSettings | None = None,
+    mask: Mask | None = None, device: str = "cpu", tick: Tick | None = None,
+) -> ScoreMap:  # fmt: skip
+    """Joint error of every voxel of subject ``row``; NaN outside the mask and where no unit reaches.
+
+    Args:
+        mask: voxels that get a score; None is the source's whole mask.
+        tick: told the fraction of units done.
+    """
+    settings = settings or ScoreSettings()
+    values = _through(model, unit, source, row, settings, mask, device, 1, joint_error, tick)[0]
+    return np.where(source.mask if mask is None else mask, values, np.float32(np.nan))
+
+
+def reconstruct(
+    model: Model, unit: Unit, source: Source, row: int, settings: ScoreSettings | None = None,
+    mask: Mask | None = None, device: str = "cpu",
+) -> Volume:  # fmt: skip
+    """The reconstruction as a volume on the 0-1 scale: central pixels of patches, or the mean over them.
+
+    With ``overlap`` average, the joint error of this volume is not the score: a mean of errors is not the error
+    of a mean.
+    """
+    channels = source.volumes.shape[1]
+    settings = settings or ScoreSettings()
+    return _through(model, unit, source, row, settings, mask, device, channels, lambda units, rebuilt: rebuilt)
+
+
+def _through(
+    model: Model, unit: Unit, source: Source, row: int, settings: ScoreSettings, mask: Mask | None,
+    device: str, k: int, value: Callable[[np.ndarray, np.ndarray], np.ndarray], tick: Tick | None = None,
+) -> Volume:  # fmt: skip
+    """Send every unit of a subject through the model and put ``value(units, reconstructions)`` back."""
+    locations = _locations(unit, source, settings, mask)
+    canvas = Canvas(unit, source.shape, k, settings.overlap if isinstance(unit, Patches) else "average")
+    batch = max(1, 500_000 // int(np.prod(unit.unit_shape(source.shape))))  # about 2 MB a channel: stays in cache
+    model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    with torch.inference_mode():
+        for begin in range(0, len(locations), batch):
+            where = locations[begin : begin + batch]
+            units = unit.cut(source, np.full(len(where), row), where)
+            given = torch.from_numpy(units).to(device, memory_format=torch.channels_last)
+            rebuilt = model(given).cpu().contiguous().numpy()
+            canvas.add(value(units, rebuilt), where)
+            if tick:
+                tick((begin + len(where)) / len(locations), "")
+    return canvas.mean()
+
+
+def _locations(
+    unit: Unit, source: Source, settings: ScoreSettings, mask: Mask | None
+) -> Int[ndarray, "n_locations axes"]:
+    """Units to score. The central slices are those of the whole brain, also when only part of it is asked for."""
+    if isinstance(unit, Patches):
+        centred = settings.overlap == "centre" and mask is not None
+        return unit.locate(mask if centred and mask is not None else source.mask, settings.stride)
+    return unit.locate(source.mask)

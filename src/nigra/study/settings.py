@@ -1,0 +1,159 @@
+"""What a run is: every setting that changes its results (``RunSettings``), and those that do not (``Execution``)."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nigra.cohort.selection import GroupSettings
+from nigra.cohort.splits import SplitSettings
+from nigra.detection.calibration import CalibrationSettings
+from nigra.models.published import PRESETS, Preset
+from nigra.preparation.scaling import ScalingSettings
+from nigra.scoring.errors import ScoreSettings
+from nigra.training import TrainingSettings
+from nigra.units import Patches, Slices, Unit
+
+
+class Settings(BaseModel):
+    """Unknown names are refused, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSettings(Settings):
+    """One published model; what is left out stays as published."""
+
+    preset: Literal["mlcn2021-ae", "mlcn2021-sae", "isbi2023-ae", "isbi2023-sae"] = Field(
+        ..., description="the published model"
+    )
+    name: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$", description="its name in this run; empty: the preset's")
+    plane: Literal["sagittal", "coronal", "axial"] = Field("axial", description="plane of the patches or slices")
+    slices: int | Literal["all"] = Field(
+        40, description="slice models: number of slices around the middle of the brain, or all"
+    )
+    epochs: int | None = Field(None, ge=1, description="passes over the drawn units; null: as published")
+    batch: int | None = Field(None, ge=1, description="units or pairs per optimiser step; null: as published")
+    learning_rate: float | None = Field(None, gt=0, description="Adam's step size; null: as published")
+    units_per_subject: int | Literal["all"] | None = Field(
+        None, description="units per training subject and epoch, or all of them; null: as published"
+    )
+    validation_fraction: float | None = Field(
+        None, ge=0, lt=1, description="share of training controls that only watch the loss; null: 0.1 where the "
+        "published model keeps its best epoch, else 0"
+    )  # fmt: skip
+    keep: Literal["last", "best-on-validation"] | None = Field(
+        None, description="which epoch's weights are kept; null: as published"
+    )
+    seed: int = Field(0, ge=0, description="seed of weights and batches")
+    scores: ScoreSettings = Field(ScoreSettings(), description="how voxels are scored")
+
+    @property
+    def label(self) -> str:
+        """The model's name in tables and folders."""
+        return self.name or self.preset
+
+    @property
+    def published(self) -> Preset:
+        """The preset these settings start from."""
+        return PRESETS[self.preset]
+
+    @property
+    def unit(self) -> Unit:
+        """What the model sees."""
+        if isinstance(self.published.unit, Patches):
+            return Patches(self.published.unit.size, self.plane)
+        return Slices(self.plane, None if self.slices == "all" else self.slices)
+
+    @property
+    def training(self) -> TrainingSettings:
+        """The loop's settings: the published ones with the given changes."""
+        published = self.published
+        keep = self.keep or ("best-on-validation" if published.best_on_validation else "last")
+        watched = 0.1 if keep == "best-on-validation" else 0.0
+        units = self.units_per_subject or published.units_per_subject
+        return TrainingSettings(
+            epochs=self.epochs or published.epochs,
+            batch=self.batch or published.batch,
+            learning_rate=self.learning_rate or published.learning_rate,
+            units_per_subject=None if units == "all" else units,
+            validation_fraction=watched if self.validation_fraction is None else self.validation_fraction,
+            keep=keep,
+            seed=self.seed,
+        )
+
+
+class AtlasSettings(Settings):
+    """The regions in which abnormal voxels are counted."""
+
+    name: Literal["neuromorphometrics", "file"] = Field(
+        "neuromorphometrics", description="a packaged atlas (extra `atlases`), or file: the dseg given below"
+    )
+    dseg: Path | None = Field(None, description="label image, relative to the study folder or absolute")
+    tsv: Path | None = Field(None, description="its table (index, name); null: beside the image, same name")
+    space: str | None = Field(None, description="its space; null: the space- entity of its file name")
+    merged: dict[str, list[str]] = Field(
+        {}, description="further regions made of others: new name -> names of regions"
+    )
+
+    @model_validator(mode="after")
+    def _file_is_named(self) -> Self:
+        if (self.name == "file") != (self.dseg is not None):
+            raise ValueError("atlas name: file and dseg: PATH go together; give both or neither")
+        return self
+
+
+class EvaluationSettings(Settings):
+    """How groups are compared."""
+
+    specificity: float = Field(
+        0.8, gt=0, lt=1, description="share of held-out controls below the cut-off that is fixed without test data"
+    )
+    bootstrap: int = Field(1000, ge=100, description="subject resamplings behind each interval")
+    null: int = Field(2000, ge=100, description="simulations of an uninformative score behind each chance level")
+    seed: int = Field(0, ge=0, description="seed of both")
+
+
+class FigureSettings(Settings):
+    """The cohort picture and the examples in the report."""
+
+    patients_shown: int = Field(15, ge=0, description="patients drawn at random for the cohort picture")
+    seed: int = Field(0, ge=0, description="seed of that drawing, printed in the picture")
+    level_mm: float | None = Field(None, description="axial level z in mm; null: where most nuclei are")
+    examples: int = Field(2, ge=0, description="subjects per group whose reconstructions and scores are shown")
+
+
+class RunSettings(Settings):
+    """Everything that changes the results of a run."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9_.-]+$", description="folder of the run, under STUDY/runs")
+    title: str = Field("", description="one line on top of the report; empty: the run's name")
+    groups: GroupSettings = Field(GroupSettings(), description="who is a control, who a patient")
+    splits: SplitSettings = Field(SplitSettings(), description="training and test controls")
+    scaling: ScalingSettings = Field(ScalingSettings(), description="intensities to 0-1")
+    models: list[ModelSettings] = Field(
+        [ModelSettings(preset="mlcn2021-ae"), ModelSettings(preset="mlcn2021-sae")],
+        min_length=1, description="models to compare",
+    )  # fmt: skip
+    calibration: CalibrationSettings = Field(CalibrationSettings(), description="the threshold")
+    atlas: AtlasSettings = Field(AtlasSettings(), description="the regions")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="group comparison")
+    figures: FigureSettings = Field(FigureSettings(), description="pictures")
+
+    @model_validator(mode="after")
+    def _models_have_names_of_their_own(self) -> Self:
+        labels = [model.label for model in self.models]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"two models are both called {max(labels, key=labels.count)}; give each a name")
+        return self
+
+
+class Execution(Settings):
+    """What changes how a run is executed, never its results."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes the GPU when there is one")
+    threads: int = Field(0, ge=0, description="CPU threads; 0: all cores this process may use")
+    maps: Literal["first-draw", "all", "none"] = Field(
+        "first-draw", description="draws whose test subjects get score maps as NIfTI (scores.npy has all)"
+    )
+    overwrite: bool = Field(False, description="start every stage afresh instead of taking up what is done")
