@@ -1,0 +1,66 @@
+"""What is planted in patients: FA falls and MD rises in the substantia nigra, the putamen and the corona radiata.
+
+Sizes are set so that a single voxel stands 2-4 healthy standard deviations out: far more than early Parkinson's
+disease shows, as the phantom tests a method and does not imitate an effect size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from nigra.phantom.parcellation import index_of
+from nigra.phantom.person import Person
+from nigra.shapes import Labels
+
+CHANGES = {"SN": (-0.16, 0.12e-3), "putamen": (-0.10, 0.12e-3), "corona radiata": (-0.15, 0.12e-3)}
+"""Region: full change in FA and in MD (mm²/s)."""
+STAGE = {1: 0.7, 2: 1.0}
+"""Hoehn-Yahr stage: share of the full change on the worse side."""
+MILD_SIDE = {1: 0.35, 2: 0.75}
+"""Hoehn-Yahr stage: the other side relative to the worse one; stage 1 is one-sided in its signs."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A change planted in one region of one patient; ``fa`` and ``md`` (mm²/s) are added where it is whole."""
+
+    region: str
+    side: str
+    label: int
+    worse: bool
+    fa: float
+    md: float
+
+
+def plan(person: Person) -> list[Planted]:
+    """The changes of a patient, none for a control."""
+    if person.hoehn_yahr is None:
+        return []
+    changes = []
+    for region, (fa, md) in CHANGES.items():
+        for side in ("left", "right"):
+            worse = side[0].upper() == person.worse_side
+            share = STAGE[person.hoehn_yahr] * person.severity * (1 if worse else MILD_SIDE[person.hoehn_yahr])
+            name = f"{region} {side}"
+            changes.append(Planted(name, side, index_of(name), worse, fa * share, md * share))
+    return changes
+
+
+def truth(labels: Labels, changes: list[Planted]) -> Labels:
+    """The subject's own label map cut down to the regions with a planted change."""
+    return np.where(np.isin(labels, [change.label for change in changes]), labels, 0).astype(np.int32)
+
+
+def plant(
+    fa: Float[ndarray, "x y z"], md: Float[ndarray, "x y z"], shares: Float[ndarray, "x y z"],
+    where: Labels, changes: list[Planted],
+) -> tuple[Float[ndarray, "x y z"], Float[ndarray, "x y z"]]:  # fmt: skip
+    """Add each change to the voxels of its label, weighted by how much of the voxel is the region (``shares``)."""
+    fa, md = fa.copy(), md.copy()
+    for change in changes:
+        inside = where == change.label
+        fa[inside] += (change.fa * shares[inside]).astype(fa.dtype)
+        md[inside] += (change.md * shares[inside]).astype(md.dtype)
+    return fa, md
