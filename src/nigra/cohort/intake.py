@@ -42,41 +42,53 @@ def find(
         scans, faults = _from_folder(source, channels, space, groups)
     elif source.is_file():
         scans, faults = manifest.find_scans(source, channels, groups)
-        scans = [scan for scan in scans if space in (None, scan.space)]
     else:
         raise NigraError(
             f"{source}: a source is a BIDS folder or a TSV manifest, but found neither; check the path."
         )
+    _require(source, participant_labels, scans, faults)
     wanted = {participant_label(label) for label in participant_labels}
-    absent = wanted - {scan.participant_id for scan in scans} - {fault.subject for fault in faults}
-    if absent:
-        raise NigraError(f"{source}: every participant asked for is there, but found no "
-                         f"{', '.join(sorted(absent))}; check --participant-label.")  # fmt: skip
     sessions = {label.removeprefix("ses-") for label in session_labels}
-    scans = [scan for scan in scans if not sessions or scan.session_id in sessions]
-    if not scans and not faults:
-        raise NigraError(f"{source}: a source holds at least one subject, but found none; check the path.")
+    fitting = [s for s in scans if space in (None, s.space) and (not sessions or s.session_id in sessions)]
+    for name in sorted({scan.participant_id for scan in scans} - {scan.participant_id for scan in fitting}):
+        rule = "a subject has a scan of the session and space asked for"
+        faults.append(Fault(name, "", rule, "none", "ask for another, or do without this subject"))
     return Intake(
-        [scan for scan in scans if not wanted or scan.participant_id in wanted],
+        [scan for scan in fitting if not wanted or scan.participant_id in wanted],
         [fault for fault in faults if not wanted or fault.subject in wanted],
     )
+
+
+def _require(source: Path, labels: tuple[str, ...], scans: list[Scan], faults: list[Fault]) -> None:
+    """Every participant asked for is there, be it with a fault."""
+    there = {scan.participant_id for scan in scans} | {fault.subject for fault in faults}
+    absent = sorted({participant_label(label) for label in labels} - there)
+    if absent:
+        raise NigraError(
+            f"{source}: every participant asked for is there, but found no {', '.join(absent)}; "
+            "check --participant-label."
+        )
 
 
 def _from_folder(
     source: Path, channels: tuple[str, ...] | None, space: str | None, groups: Mapping[str, str] | None
 ) -> tuple[list[Scan], list[Fault]]:
+    """Scans of a folder, joined with its participants table from both sides."""
     folders = bids.subject_folders(source)
     if not folders:
-        raise NigraError(f"{source}: a BIDS folder holds a folder sub-X per subject, but found none; "
-                         "check the path, or write a manifest.")  # fmt: skip
-    people, faults = read_participants(source / "participants.tsv", groups)
+        raise NigraError(
+            f"{source}: a BIDS folder holds a folder sub-X per subject, but found none; "
+            "check the path, or write a manifest."
+        )
+    file = source / "participants.tsv"
+    people, faults = read_participants(file, groups)
     known = set(people) | {fault.subject for fault in faults}
     for name in folders.keys() - known:
-        faults.append(Fault(name, "participants.tsv", "a subject with a folder has a row", "none",
-                            "add its age, sex and group"))  # fmt: skip
-    for name in known - folders.keys():
-        faults.append(Fault(name, "participants.tsv", "a subject with a row has a folder", "none",
-                            "add its scans, or remove the row"))  # fmt: skip
+        rule, remedy = "a subject with a folder has a row", "add its group, age and sex"
+        faults.append(Fault(name, file.name, rule, "none", remedy))
+    for name in people.keys() - folders.keys():
+        near = [other for other in folders if other[4:].lstrip("0") == name[4:].lstrip("0")]
+        remedy = f"write {near[0]}, if that is meant" if near else "add its scans, or remove the row"
+        faults.append(Fault(name, file.name, "a subject with a row has a folder", "none", remedy))
     scans, broken = bids.find_scans(source, people, channels, space)
-    order = {name: row for row, name in enumerate(sorted(known | folders.keys()))}
-    return scans, sorted(faults + broken, key=lambda fault: order[fault.subject])
+    return scans, sorted(faults + broken, key=lambda fault: fault.subject)

@@ -8,22 +8,16 @@ Columns ``participant_id session_id group age sex site <channel paths...> mask s
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
-from nigra.cohort.participants import MISSING, parse_row, participant_label, read_text_table
+from nigra.cohort.bids import MASK, NATIVE
+from nigra.cohort.participants import parse_row, read_rows, told
 from nigra.cohort.scan import Scan
 from nigra.errors import Fault, NigraError
 
-_OTHER = {"participant_id", "session_id", "group", "age", "sex", "site", "mask", "space"}
 
-
-def channel_columns(table: pd.DataFrame) -> list[str]:
-    """Names of the columns that hold images."""
-    return [
-        name
-        for name in table.columns
-        if name not in _OTHER and table[name].str.lower().str.endswith((".nii", ".nii.gz")).any()
-    ]
+def channel_columns(rows: list[dict[str, str]]) -> tuple[str, ...]:
+    """Names of the columns that hold images, in the table's order."""
+    names = {key: None for row in rows for key, cell in row.items() if cell.lower().endswith((".nii", ".nii.gz"))}
+    return tuple(name for name in names if name != MASK)
 
 
 def find_scans(
@@ -33,21 +27,23 @@ def find_scans(
 
     Raises NigraError when the table has no channel, or lacks one that was asked for.
     """
-    table = read_text_table(path)
-    found = channel_columns(table)
+    rows = read_rows(path)
+    found = channel_columns(rows)
     if not found:
-        raise NigraError(f"{path}: a manifest has a column of .nii.gz paths per channel, but found "
-                         f"{', '.join(table.columns)}; add a column such as T1w or FA.")  # fmt: skip
+        raise NigraError(
+            f"{path}: a manifest has a column of .nii.gz paths per channel, but found none; "
+            "add a column such as T1w or FA."
+        )
     missing = [name for name in channels or () if name not in found]
     if missing:
-        raise NigraError(f"{path}: a manifest has a column per channel asked for, but found no "
-                         f"{' and no '.join(missing)}; it has {', '.join(found)}.")  # fmt: skip
+        raise NigraError(
+            f"{path}: a manifest has every channel asked for, but found no {' and no '.join(missing)}; "
+            f"choose among {', '.join(found)}."
+        )
     scans: list[Scan] = []
     faults: list[Fault] = []
-    for row in table.drop_duplicates().to_dict("records"):
-        scan, broken = _scan(
-            {str(key): str(value) for key, value in row.items()}, path, channels or tuple(found), groups
-        )
+    for row in rows:
+        scan, broken = _scan(row, path, channels or found, groups)
         faults += broken
         scans += [scan] if scan is not None else []
     return scans, faults
@@ -56,27 +52,28 @@ def find_scans(
 def _scan(
     row: dict[str, str], path: Path, channels: tuple[str, ...], groups: Mapping[str, str] | None
 ) -> tuple[Scan | None, list[Fault]]:
+    """One row as a scan, or what is wrong with it."""
     person, faults = parse_row(row, path.name, groups)
-    name = participant_label(row["participant_id"])
-    cells = {channel: row[channel] for channel in channels if row[channel].lower() not in MISSING}
+    name = row["participant_id"]
+    cells = {channel: cell for channel in channels if (cell := told(row[channel]))}
+    mask = told(row.get(MASK, ""))
     if not cells:
         faults.append(Fault(name, path.name, "a row names an image", "none", "fill in a channel's column"))
-    mask = row.get("mask", "")
-    for cell in (*cells.values(), *([] if mask.lower() in MISSING else [mask])):
+    for cell in (*cells.values(), *((mask,) if mask else ())):
         if not (path.parent / cell).is_file():
-            faults.append(Fault(name, cell, "a file named in the manifest exists", "none at this path",
-                                f"correct the path; it is relative to {path.name}"))  # fmt: skip
+            remedy = f"correct the path; it is relative to {path.name}"
+            faults.append(Fault(name, cell, "a file named in the manifest exists", "none at this path", remedy))
     if person is None or faults:
         return None, faults
-    session, space = row.get("session_id", ""), row.get("space", "")
+    session = told(row.get("session_id", ""))
     return Scan(
-        name,
-        {channel: path.parent / cell for channel, cell in cells.items()},
-        person.group,
-        person.age,
-        person.sex,
-        person.site,
-        None if session.lower() in MISSING else session.removeprefix("ses-"),
-        None if mask.lower() in MISSING else path.parent / mask,
-        "native" if space.lower() in MISSING else space,
+        participant_id=name,
+        channels={channel: path.parent / cell for channel, cell in cells.items()},
+        group=person.group,
+        age=person.age,
+        sex=person.sex,
+        site=person.site,
+        session_id=session.removeprefix("ses-") if session else None,
+        mask=path.parent / mask if mask else None,
+        space=told(row.get("space", "")) or NATIVE,
     ), []

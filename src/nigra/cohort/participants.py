@@ -3,13 +3,13 @@
 Tables come as UTF-8 with or without byte order mark, UTF-16 or latin-1, with ids as ``sub-007`` or ``007``.
 """
 
+import csv
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-
-import pandas as pd
 
 from nigra.cohort.store import CONTROL, PATIENT
 from nigra.errors import Fault, NigraError
@@ -23,7 +23,8 @@ GROUPS = {
 SEXES = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F", "o": "O", "other": "O"}
 """Accepted spellings of sex, in lower case; numbers are refused, as tables disagree on which is which."""
 
-MISSING = ("", "n/a", "na", "nan", "none", "unknown")
+_MISSING = ("", "n/a", "na", "nan", "none", "unknown")
+_KNOWN = ("participant_id", "session_id", "group", "age", "sex", "site", "mask", "space")
 _LABEL = re.compile(r"sub-[A-Za-z0-9]+")
 
 
@@ -49,7 +50,7 @@ def participant_label(text: str) -> str:
 
 
 def is_label(participant_id: str) -> bool:
-    """Whether an id is ``sub-`` and letters or digits, as BIDS asks; it becomes a folder's name.
+    """Whether an id is ``sub-`` and letters or digits, as BIDS asks: it becomes the name of a folder.
 
     >>> is_label("sub-007"), is_label("sub-../x")
     (True, False)
@@ -57,31 +58,59 @@ def is_label(participant_id: str) -> bool:
     return _LABEL.fullmatch(participant_id) is not None
 
 
-def read_text_table(path: Path) -> pd.DataFrame:
-    """Read a tab separated table as text: every cell a string, missing ones ``""``, column names stripped.
+def told(cell: str) -> str | None:
+    """What a cell says, or ``None`` where it says nothing (empty, ``n/a``, ``unknown``).
 
-    Raises NigraError when the file is missing, empty, or separated by something else.
+    >>> told("Lyon"), told("n/a")
+    ('Lyon', None)
+    """
+    return None if cell.lower() in _MISSING else cell
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a tab separated table as text, stripped, known columns in lower case, ids with ``sub-``.
+
+    Rows repeated word for word are given once. Raises NigraError when the file is missing, is no table or lacks
+    ``participant_id`` or ``group``.
     """
     if not path.is_file():
-        raise NigraError(f"{path}: a table of participants is needed, but found none; write one with the columns "
-                         "participant_id, age, sex, group and site, tab separated.")  # fmt: skip
+        raise NigraError(
+            f"{path}: a cohort has a table of its participants, but found none; write one with the columns "
+            "participant_id, age, sex, group and site, tab separated."
+        )
     try:
-        table = pd.read_csv(StringIO(_decode(path.read_bytes())), sep="\t", dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise NigraError(f"{path}: a table has a header and tab separated rows, but found {error}; "
-                         "export it again as tab separated text.") from error  # fmt: skip
-    table.columns = table.columns.str.strip()
-    for column in ("participant_id", "group"):
-        if column not in map(str.lower, table.columns):
-            raise NigraError(f"{path}: a table of participants has a column {column}, but found "
-                             f"{', '.join(map(repr, table.columns))}; add it, tab separated.")  # fmt: skip
-    known = ("participant_id", "session_id", "group", "age", "sex", "site", "mask", "space")
-    lowered = {name: name.lower() for name in table.columns if name.lower() in known}
-    table = table.rename(columns=lowered)
-    if table.columns.duplicated().any():
-        raise NigraError(f"{path}: column names are unique, but found {table.columns[table.columns.duplicated()][0]} "
-                         "twice; remove one.")  # fmt: skip
-    return table.fillna("").apply(lambda column: column.str.strip())
+        lines = [
+            line
+            for line in csv.reader(StringIO(_decode(path.read_bytes()), newline=""), delimiter="\t")
+            if any(line)
+        ]
+    except csv.Error as error:
+        raise NigraError(f"{path}: a table is tab separated text, but found {error}; export it again.") from error
+    columns = [_column(cell) for cell in lines[0]] if lines else []
+    for name in ("participant_id", "group"):
+        if columns.count(name) != 1:
+            found = ", ".join(columns) or "nothing"
+            raise NigraError(
+                f"{path}: a table of participants has one column {name}, but found {found}; "
+                "name it so, tab separated."
+            )
+    for number, line in enumerate(lines, 1):
+        if any(line[len(columns) :]):
+            raise NigraError(
+                f"{path}: every row has at most {len(columns)} cells, but found {len(line)} in row {number}; "
+                "remove the tabs too many."
+            )
+    filled = [line + [""] * (len(columns) - len(line)) for line in lines[1:]]
+    rows = [dict(zip(columns, (cell.strip() for cell in line), strict=False)) for line in filled]
+    for row in rows:
+        row["participant_id"] = participant_label(row["participant_id"])
+    return list({tuple(row.items()): row for row in rows}.values())
+
+
+def _column(cell: str) -> str:
+    name = cell.strip()
+    lower = "sex" if name.lower() == "gender" else name.lower()
+    return lower if lower in _KNOWN else name
 
 
 def _decode(raw: bytes) -> str:
@@ -96,31 +125,29 @@ def _decode(raw: bytes) -> str:
 def parse_row(
     row: Mapping[str, str], file: str, groups: Mapping[str, str] | None = None
 ) -> tuple[Participant | None, list[Fault]]:
-    """One row of a table as a participant, or ``None`` and one fault per cell that cannot be understood.
+    """One row as a participant, or ``None`` and one fault per cell that cannot be understood.
 
     ``groups`` declares further spellings, such as ``{"prodromal": "patient"}``.
     """
-    name = participant_label(row["participant_id"])
+    name, age, sex = row["participant_id"], told(row.get("age", "")), told(row.get("sex", ""))
+    spellings = GROUPS | {key.strip().lower(): meant for key, meant in (groups or {}).items()}
+    group = spellings.get(row["group"].lower())
+    years = None if age is None else _years(age)
     faults = []
     if not is_label(name):
-        faults.append(Fault(name, file, "a participant_id is letters and digits", repr(row["participant_id"]),
-                            "rename the subject"))  # fmt: skip
-    spellings = GROUPS | {key.strip().lower(): value for key, value in (groups or {}).items()}
-    group = spellings.get(row["group"].lower())
+        remedy = "rename the subject"
+        faults.append(Fault(name, file, "a participant_id is letters and digits", repr(name[4:]), remedy))
     if group is None:
-        faults.append(Fault(name, file, "a group is control or patient", repr(row["group"]),
-                            "write control or patient, or declare what this group is"))  # fmt: skip
-    sex, age = row.get("sex", ""), row.get("age", "")
-    if sex.lower() not in (*SEXES, *MISSING):
+        remedy = "write control or patient, or declare what this group is"
+        faults.append(Fault(name, file, "a group is control or patient", repr(row["group"]), remedy))
+    if sex is not None and sex.lower() not in SEXES:
         faults.append(Fault(name, file, "a sex is M, F, O or n/a", repr(sex), "write one of these"))
-    years = _years(age)
-    if years is None and age.lower() not in MISSING:
-        faults.append(Fault(name, file, "an age is a number of years from 0 to 120, or n/a", repr(age),
-                            "write the age in years"))  # fmt: skip
+    if age is not None and years is None:
+        rule = "an age is a number of years from 0 to 120, or n/a"
+        faults.append(Fault(name, file, rule, repr(age), "write the age in years"))
     if faults or group is None:
         return None, faults
-    site = row.get("site", "")
-    return Participant(name, group, years, SEXES.get(sex.lower()), None if site.lower() in MISSING else site), []
+    return Participant(name, group, years, SEXES[sex.lower()] if sex else None, told(row.get("site", ""))), []
 
 
 def _years(text: str) -> float | None:
@@ -136,21 +163,22 @@ def read_participants(
 ) -> tuple[dict[str, Participant], list[Fault]]:
     """Read ``participants.tsv``: participants by id, and the faults of the rows that were refused.
 
-    Rows repeated word for word count once; rows of one subject that disagree refuse that subject.
+    A subject whose rows disagree on group, age, sex or site is refused. Raises NigraError as ``read_rows``.
     """
-    table = read_text_table(path)
-    table["participant_id"] = table["participant_id"].map(participant_label)
-    columns = [c for c in ("participant_id", "group", "age", "sex", "site") if c in table.columns]
-    table = table[columns].drop_duplicates()
+    of_subject: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in read_rows(path):
+        kept = {key: row.get(key, "") for key in ("participant_id", "group", "age", "sex", "site")}
+        if kept not in of_subject[row["participant_id"]]:
+            of_subject[row["participant_id"]].append(kept)
     people: dict[str, Participant] = {}
     faults: list[Fault] = []
-    for name, rows in table.groupby("participant_id", sort=False):
+    for name, rows in of_subject.items():
         if len(rows) > 1:
-            faults.append(Fault(str(name), path.name, "a subject has one row", f"{len(rows)} that disagree",
-                                "keep the right one"))  # fmt: skip
+            found = f"{len(rows)} that disagree"
+            faults.append(Fault(name, path.name, "a subject has one row", found, "keep the right one"))
             continue
-        person, broken = parse_row(rows.iloc[0].to_dict(), path.name, groups)
+        person, broken = parse_row(rows[0], path.name, groups)
         faults += broken
         if person is not None:
-            people[person.participant_id] = person
+            people[name] = person
     return people, faults
