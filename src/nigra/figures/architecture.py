@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from torch import nn
 
-from nigra.figures.style import INK, MUTED, PAGE_MM, page, place, styled
+from nigra.figures.style import INK, MUTED, PAGE_MM, page, place, styled, write
 
 Layers = list[tuple[str, tuple[int, ...]]]
 
@@ -90,6 +90,8 @@ def architecture_diagram(models: Sequence[tuple[Any, ...]]) -> Figure:
     heights = [HEAD + TEXT + ROW * (2 if is_siamese(entry) else 1) for entry in entries]
     figure = page(sum(heights) + 2)
     offset = 0.0
+    key = "conv: convolution, conv-T: transposed convolution, with kernel size; ch.: channels"
+    write(figure, PAGE_MM - 6, 5.8, key, fontsize=5.8, color=MUTED, ha="right")
     for entry, height in zip(entries, heights, strict=True):
         axes = place(figure, 0, offset, PAGE_MM, height)
         axes.set(xlim=(0, PAGE_MM), ylim=(height, 0))  # the axes count in mm, downwards
@@ -112,8 +114,6 @@ def draw(axes: Axes, entry: Architecture) -> None:
     centres = [LEFT + pitch * (i + 0.5) for i in range(len(shapes))]
     title = f"{entry.name}    {entry.parameters:,} parameters".replace(",", "\N{NARROW NO-BREAK SPACE}")
     axes.text(6, 5, title, fontsize=8.5, fontweight="bold", va="center")
-    key = "conv: convolution, conv-T: transposed convolution, with kernel size; ch.: channels"
-    axes.text(PAGE_MM - 6, 5, key, fontsize=5.8, color=MUTED, ha="right", va="center")
     for i, (name, _) in enumerate(entry.layers):
         axes.text(
             centres[i], HEAD - 0.5, name.replace(", ", "\n"), fontsize=5.8, color=MUTED, ha="center", va="center"

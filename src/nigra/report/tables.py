@@ -1,0 +1,129 @@
+"""Tables of the report: each cell is a text to read and a value to sort by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nigra.report.sources import Sources, flatten
+
+OPTIMISTIC = "g-mean, cut-off chosen on test"
+FEW_VOXELS = 10
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``text`` is shown, ``key`` sorts (None: sort by the text), ``mark`` is a style class."""
+
+    text: str
+    key: float | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with an id, column heads and rows; ``numeric`` columns are aligned right."""
+
+    name: str
+    heads: Sequence[str]
+    rows: list[list[Cell]]
+    numeric: frozenset[int] = frozenset()
+    long: bool = field(default=False)
+
+
+def number(value: Any, digits: int = 2) -> Cell:
+    """A number with fixed digits; missing becomes an en dash that sorts last.
+
+    >>> number(0.7189).text, number(float("nan")).text
+    ('0.72', '–')
+    """
+    if value is None or not np.isfinite(float(value)):
+        return Cell("–", float("inf"), "missing")
+    return Cell(f"{float(value):.{digits}f}".replace("-", "\N{MINUS SIGN}"), float(value))
+
+
+def count(value: Any) -> Cell:
+    """A whole number."""
+    return number(value, 0)
+
+
+def probability(value: Any) -> Cell:
+    """A p or q value: three digits, ``<0.001`` below, in bold under 0.05."""
+    cell = number(value, 3)
+    text = "<0.001" if cell.key is not None and cell.key < 0.001 else cell.text
+    return Cell(text, cell.key, cell.mark or ("strong" if cell.key is not None and cell.key < 0.05 else ""))
+
+
+def evaluation_table(evaluation: pd.DataFrame) -> Table:
+    """``evaluation.tsv``: each estimate with its interval and, beside it, what an uninformative score gives."""
+    heads = ("Model", "Region", "Measure", "Estimate", "95 % interval", "SD over draws", "Chance median",
+             "Chance 95 %", "p", "q", "Draws", "Controls", "Patients", "Note")  # fmt: skip
+    rows = []
+    for row in evaluation.to_dict("records"):
+        low, high = number(row.get("low")), number(row.get("high"))
+        interval = Cell(f"{low.text} to {high.text}", low.key) if not low.mark else low
+        measure = str(row["measure"])
+        note = row.get("note")
+        rows.append([
+            Cell(str(row.get("model", ""))), Cell(str(row["region"])),
+            Cell(measure, mark="optimistic" if measure == OPTIMISTIC else ""), number(row["estimate"]), interval,
+            number(row.get("sd")), number(row.get("null_median")), number(row.get("null_95")),
+            probability(row.get("p")), probability(row.get("q")), count(row.get("draws")),
+            count(row.get("controls")), count(row.get("patients")), Cell("" if pd.isna(note) else str(note)),
+        ])  # fmt: skip
+    return Table("evaluation", heads, rows, frozenset(range(3, 13)), long=True)
+
+
+def region_table(regions: pd.DataFrame) -> Table:
+    """Test subjects' percentage of abnormal voxels per model and region; draws are averaged within a subject."""
+    heads = ("Model", "Region", "Voxels", "Controls, mean %", "SD", "Patients, mean %", "SD",
+             "Difference, % points", "Note")  # fmt: skip
+    test = regions[regions["set"] == "test"]
+    keys = ["model", "region"]
+    subjects = test.groupby([*keys, "group", "participant_id"], sort=False)["percent"].mean()
+    means = subjects.groupby([*keys, "group"], sort=False).agg(["mean", "std"])
+    voxels = test.groupby(keys, sort=False)["voxels"].median()
+    rows = []
+    for size, *place in voxels.reset_index()[["voxels", *keys]].itertuples(index=False):
+        model, region = str(place[0]), str(place[1])
+        control = group_numbers(means, (model, region, "control"))
+        patient = group_numbers(means, (model, region, "patient"))
+        note = "no scored voxel" if size == 0 else f"fewer than {FEW_VOXELS} voxels" if size < FEW_VOXELS else ""
+        rows.append([
+            Cell(model), Cell(region), count(size), number(control[0], 1), number(control[1], 1),
+            number(patient[0], 1), number(patient[1], 1), number(patient[0] - control[0], 1), Cell(note),
+        ])  # fmt: skip
+    return Table("regions", heads, rows, frozenset(range(2, 8)), long=True)
+
+
+def group_numbers(means: pd.DataFrame, key: tuple[str, str, str]) -> tuple[float, float]:
+    """Mean and standard deviation of a group, NaN when it has no subject."""
+    row = means.reindex([key]).iloc[0]
+    return float(row["mean"]), float(row["std"])
+
+
+def calibration_table(calibration: pd.DataFrame) -> Table:
+    """``calibration.tsv``: the observed rate beside the expected one, per model and draw."""
+    heads = ("Model", "Draw", "Threshold set on", "Quantile", "Threshold", "Expected %", "Observed %",
+             "Test controls")  # fmt: skip
+    rows = [
+        [
+            Cell(str(row["model"])), count(row["fold"]), Cell(str(row["controls"])), number(row["quantile"], 3),
+            number(row["threshold"], 4), number(row["expected_percent"], 1), number(row["observed_percent"], 2),
+            count(row["test_controls"]),
+        ]
+        for row in calibration.to_dict("records")
+    ]  # fmt: skip
+    return Table("calibration", heads, rows, frozenset((1, 3, 4, 5, 6, 7)))
+
+
+def settings_table(sources: Sources) -> Table:
+    """``settings.yaml`` with dotted names."""
+    return pairs("settings", ("Setting", "Value"), flatten(sources.settings) if sources.settings else [])
+
+
+def pairs(name: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
+    """A table of plain text."""
+    return Table(name, heads, [[Cell(str(text)) for text in row] for row in rows])

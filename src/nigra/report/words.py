@@ -1,0 +1,124 @@
+"""The key numbers in sentences, each beside what chance gives; written from the tables, never by hand."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nigra.report.sources import Sources
+from nigra.report.tables import OPTIMISTIC
+
+WHOLE = "whole brain"
+FIXED = "g-mean, cut-off from held-out controls"
+
+
+def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
+    """Headed groups of sentences: the cohort, then per model its false positives, its result and its regions."""
+    groups = [("Cohort", cohort_words(sources.participants))]
+    tables = [table for table in (sources.evaluation, sources.calibration) if "model" in table]
+    for model in dict.fromkeys(str(name) for table in tables for name in table["model"]):
+        result = model_words(of_model(sources.evaluation, model))
+        groups.append((model, calibration_words(of_model(sources.calibration, model)) + result))
+    if sources.evaluation.empty:
+        silence = "No evaluation was written, so nothing is said here about differences between groups."
+        groups.append(("Evaluation", [silence]))
+    return [(head, sentences) for head, sentences in groups if sentences]
+
+
+def of_model(table: pd.DataFrame, model: str) -> pd.DataFrame:
+    """The rows of one model."""
+    return table[table["model"].astype(str) == model] if "model" in table else table
+
+
+def cohort_words(people: pd.DataFrame) -> list[str]:
+    """Who was compared."""
+    if "group" not in people:
+        return []
+    controls, patients = ((people["group"] == group).sum() for group in ("control", "patient"))
+    if not patients:
+        return [f"The cohort has {controls} controls and no patients: nothing is compared between groups."]
+    return [f"The cohort has {controls} controls and {patients} patients; the models learned from controls alone."]
+
+
+def calibration_words(rows: pd.DataFrame) -> list[str]:
+    """The false-positive rate promised and observed."""
+    observed = rows.get("observed_percent", pd.Series(dtype=float)).dropna()
+    if observed.empty:
+        return []
+    spread = f" ({observed.min():.1f} to {observed.max():.1f} % over draws)" if len(observed) > 1 else ""
+    expected = rows["expected_percent"].mean()
+    return [
+        f"False positives: {observed.mean():.1f} % of the voxels of test controls exceed the threshold{spread}, "
+        f"where {expected:.3g} % are expected."
+    ]
+
+
+def model_words(rows: pd.DataFrame) -> list[str]:
+    """The result for the whole brain and a count of the regions that stand out."""
+    if rows.empty:
+        return []
+    sentences = []
+    auc, fixed, chosen = (find(rows, measure, WHOLE) for measure in ("auc", FIXED, OPTIMISTIC))
+    if auc:
+        sentences.append(f"Whole brain: AUC {estimate(auc)}; {against_chance(auc, 0.5)}")
+    if fixed:
+        said = f"Whole brain, cut-off fixed on held-out controls: g-mean {estimate(fixed)}; "
+        sentences.append(said + against_chance(fixed, float("nan")))
+    if chosen:
+        chance = chosen.get("null_median")
+        beside = f", where an uninformative score already reads {chance:.2f}" if finite(chance) else ""
+        sentences.append(
+            f"Whole brain, cut-off chosen on the test subjects as published: g-mean {chosen['estimate']:.2f}"
+            f"{beside}. Optimistic; for comparison with the literature only."
+        )
+    return sentences + region_words(rows)
+
+
+def region_words(rows: pd.DataFrame) -> list[str]:
+    """How many regions differ from chance after correction, and which the largest are."""
+    regions = rows[(rows["measure"] == "auc") & (rows["region"] != WHOLE) & rows["estimate"].notna()]
+    if regions.empty or "q" not in regions:
+        return []
+    found = regions[regions["q"] < 0.05].sort_values("estimate", ascending=False)
+    if found.empty:
+        return [f"Regions: none of {len(regions)} differs from chance at q < 0.05 (AUC, Benjamini-Hochberg)."]
+    names = ", ".join(f"{r['region']} ({r['estimate']:.2f})" for r in found.head(5).to_dict("records"))
+    more = " and others" if len(found) > 5 else ""
+    return [
+        f"Regions: {len(found)} of {len(regions)} differ from chance at q < 0.05; the largest AUC: {names}{more}. "
+        "The largest of many estimates is biased upwards."
+    ]
+
+
+def find(rows: pd.DataFrame, measure: str, region: str) -> dict[str, Any]:
+    """The row of a measure and region, empty when it has no estimate."""
+    hit = rows[(rows["measure"] == measure) & (rows["region"] == region) & rows["estimate"].notna()]
+    return {str(key): value for key, value in hit.iloc[0].items()} if len(hit) else {}
+
+
+def estimate(row: dict[str, Any]) -> str:
+    """An estimate with its interval."""
+    if not (finite(row.get("low")) and finite(row.get("high"))):
+        return f"{row['estimate']:.2f} (no interval)"
+    return f"{row['estimate']:.2f} (95 % interval {row['low']:.2f} to {row['high']:.2f})"
+
+
+def against_chance(row: dict[str, Any], default: float) -> str:
+    """What chance gives, and whether the interval contains it."""
+    chance = row["null_median"] if finite(row.get("null_median")) else default
+    if not finite(chance):
+        return "its chance level is not known."
+    level = f"chance gives {chance:.2f}"
+    if finite(row.get("null_95")):
+        level += f" (95 % of chance results stay below {row['null_95']:.2f})"
+    if not (finite(row.get("low")) and finite(row.get("high"))):
+        return f"{level}; without an interval nothing more can be said."
+    if row["low"] <= chance <= row["high"]:
+        return f"{level}. The interval contains chance: this is no evidence of a difference."
+    side = "above" if row["low"] > chance else "below"
+    return f"{level}. The interval lies {side} chance."
+
+
+def finite(value: Any) -> bool:
+    """Whether a table cell holds a number."""
+    return value is not None and bool(np.isfinite(float(value)))
