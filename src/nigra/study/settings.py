@@ -1,4 +1,4 @@
-"""What a run is: every setting that changes its results (``RunSettings``), and those that do not (``Execution``)."""
+"""What a run is: settings that change its results (``RunSettings``), and those that do not (``Execution``)."""
 
 from pathlib import Path
 from typing import Literal, Self

@@ -1,0 +1,262 @@
+"""The command line: parse, call, print. Imports happen inside the commands, so that ``--help`` is quick."""
+
+import argparse
+import sys
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+
+from nigra import __version__
+from nigra.errors import NigraError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+DISCLAIMER = "Research use only, not a medical device."
+EXIT_CODES = """exit codes:
+  0  done
+  1  doctor found faults
+  2  the input breaks a rule; one sentence on stderr says which and what to do
+  130  interrupted; the same command goes on where it stopped"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return int(parsed.command(parsed) or 0)
+    except NigraError as error:
+        print(f"nigra: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("nigra: interrupted; the same command goes on where it stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    parser = argparse.ArgumentParser(
+        prog="nigra",
+        description="Learns the healthy brain from controls' MRI and maps where a subject departs from it. "
+        + DISCLAIMER,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nigra {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_demo(commands)
+    _add_phantom(commands)
+    _add_doctor(commands)
+    _add_prepare(commands)
+    _add_run(commands)
+    _add_settings(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, call: Any, text: str) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}. {DISCLAIMER}", epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.set_defaults(command=call)
+    return parser
+
+
+# --- settings as flags -------------------------------------------------------------------------------------------
+
+
+def add_flags(parser: argparse.ArgumentParser, model: "type[BaseModel]", leave_out: tuple[str, ...] = ()) -> None:
+    """One flag per field of a settings class, with its description and default; values are checked by the class."""
+    for name, field in model.model_fields.items():
+        if name in leave_out:
+            continue
+        flag, default = f"--{name.replace('_', '-')}", field.default
+        text = f"{field.description} (default: {_shown(default)})".replace("%", "%%")
+        options: dict[str, Any] = {"default": argparse.SUPPRESS, "help": text, "dest": name}
+        kind = _kind(field.annotation)
+        if kind is bool:
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+        elif get_origin(kind) is Literal:
+            parser.add_argument(flag, choices=get_args(kind), **options)
+        elif get_origin(kind) is tuple:
+            item = get_args(kind)[0]
+            parser.add_argument(flag, nargs="*", type=item, metavar=name.split("_")[-1].upper()[:6], **options)
+        else:
+            parser.add_argument(flag, type=kind, metavar=kind.__name__.upper(), **options)
+
+
+def flags_given(parsed: argparse.Namespace, model: "type[BaseModel]") -> Any:
+    """The settings the flags describe; a value out of range is one sentence."""
+    from pydantic import ValidationError
+
+    given = {name: value for name, value in vars(parsed).items() if name in model.model_fields}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        flag = "--" + str(detail["loc"][0]).replace("_", "-") if detail["loc"] else "settings"
+        raise NigraError(f"{flag}: {detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r}).") from error
+
+
+def _kind(annotation: Any) -> Any:
+    """The type of a field without its ``| None``."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(part for part in get_args(annotation) if part is not type(None))
+    return annotation
+
+
+def _shown(default: Any) -> str:
+    if default is None:
+        return "none"
+    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def _add_phantom(commands: Any) -> None:
+    parser = _command(commands, "phantom", _phantom, "write a synthetic cohort of FA and MD maps with planted changes")
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, a BIDS derivative dataset")
+    parser.add_argument("--controls", type=int, default=24, help="number of controls (default: 24)")
+    parser.add_argument("--patients", type=int, default=16, help="number of patients (default: 16)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything drawn (default: 0)")
+    parser.add_argument("--resolution", type=float, default=2.0, help="voxel size in mm (default: 2)")
+
+
+def _phantom(parsed: argparse.Namespace) -> None:
+    from nigra.phantom.dataset import write_phantom
+
+    write_phantom(parsed.out, parsed.controls, parsed.patients, parsed.seed, parsed.resolution)
+    print(f"{parsed.out}: {parsed.controls} controls and {parsed.patients} patients, synthetic.")
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE",
+        help="BIDS (derivative) folder, or TSV manifest: participant_id session_id group age sex site "
+        "<channel paths> mask space",
+    )  # fmt: skip
+    parser.add_argument(
+        "--participant-label", nargs="+", default=(), metavar="LABEL", dest="participant_labels",
+        help="only these participants, with or without sub-",
+    )  # fmt: skip
+
+
+def _add_doctor(commands: Any) -> None:
+    parser = _command(commands, "doctor", _doctor, "check every scan of SOURCE and say what is wrong, change nothing")
+    _add_selection(parser)
+    parser.add_argument("--out", type=Path, help="write the table of subjects there (.tsv, or a folder)")
+    parser.add_argument("--registration", action=argparse.BooleanOptionalAction, default=None,
+                        help="check as for scans to be registered, or as for maps already in one space "
+                        "(default: as SOURCE looks: registration for T1w alone)")  # fmt: skip
+    parser.add_argument("--channels", nargs="+", metavar="NAME", help="channels to check (default: all found)")
+    parser.add_argument("--jobs", type=int, default=1, help="subjects checked at the same time (default: 1)")
+
+
+def _doctor(parsed: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from nigra.preparation.gate import doctor
+    from nigra.study.progress import Steps
+
+    channels = tuple(parsed.channels) if parsed.channels else None
+    steps = Steps(Console(stderr=True))
+    with steps.step("check") as tick:
+        result = doctor(
+            parsed.source, parsed.out, parsed.registration, tuple(parsed.participant_labels), channels,
+            jobs=parsed.jobs, progress=lambda done, total: tick(done / total, f"{done}/{total} subjects"),
+        )  # fmt: skip
+    for fault in result.faults:
+        print(f"- {fault}")
+    kept, found = len(result.kept), len(result.table)
+    print(f"{kept} of {found} subjects can be prepared.")
+    return 1 if result.faults else 0
+
+
+def _add_prepare(commands: Any) -> None:
+    from nigra.preparation.settings import Execution, PrepareSettings
+
+    parser = _command(commands, "prepare", _prepare, "bring the scans of SOURCE into one space, as the cohort of STUDY")
+    _add_selection(parser)
+    parser.add_argument("study", type=Path, metavar="STUDY", help="study folder to write")
+    add_flags(parser.add_argument_group("what changes the result"), PrepareSettings)  # type: ignore[arg-type]
+    group = parser.add_argument_group("how it is executed")
+    group.add_argument("-w", "--work-dir", type=Path, dest="work", default=argparse.SUPPRESS,
+                       help="keep intermediate images there")  # fmt: skip
+    add_flags(group, Execution, ("work", "participant_labels"))  # type: ignore[arg-type]
+
+
+def _prepare(parsed: argparse.Namespace) -> None:
+    from nigra.preparation.prepare import prepare
+    from nigra.preparation.settings import Execution, PrepareSettings
+
+    parsed.participant_labels = tuple(parsed.participant_labels)
+    prepare(parsed.source, parsed.study, flags_given(parsed, PrepareSettings), flags_given(parsed, Execution))
+
+
+def _add_run(commands: Any) -> None:
+    from nigra.study.settings import Execution
+
+    stages = {
+        "run": "train, score, calibrate, evaluate and report, taking up what is already done",
+        "train": "train the models of a run",
+        "score": "score the subjects of a run and set its thresholds",
+        "evaluate": "make the region table and compare the groups of a run",
+        "report": "draw the figures of a run and write report.html",
+    }
+    for name, text in stages.items():
+        parser = _command(commands, name, _run, text)
+        parser.set_defaults(stage=name)
+        parser.add_argument("study", type=Path, metavar="STUDY", help="study folder made by `nigra prepare`")
+        parser.add_argument("--config", type=Path, metavar="FILE", help="study file, YAML (see `nigra settings`)")
+        parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+        add_flags(parser, Execution)
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from nigra.config import read_settings
+    from nigra.study.pipeline import STAGES, plan, run_study
+    from nigra.study.settings import Execution
+
+    settings, execution = read_settings(parsed.config), flags_given(parsed, Execution)
+    stages = STAGES if parsed.stage == "run" else (parsed.stage,)
+    if parsed.dry_run:
+        for stage, total, done in plan(parsed.study, settings):
+            if stage in stages:
+                print(f"{stage}: {total} to do, {done} of them done before")
+        return
+    folder = run_study(parsed.study, settings, execution, stages, Console())
+    if "report" in stages:
+        print(f"report: {(folder / 'report.html').resolve()}\n{DISCLAIMER}")
+
+
+def _add_settings(commands: Any) -> None:
+    _command(commands, "settings", _settings, "print every setting of a study file, with defaults and meaning")
+
+
+def _settings(parsed: argparse.Namespace) -> None:
+    from nigra.config import describe
+
+    print(describe())
+
+
+def _add_demo(commands: Any) -> None:
+    parser = _command(commands, "demo", _demo, "make a synthetic cohort and run a whole small study on it, in OUT")
+    parser.add_argument("out", type=Path, metavar="OUT", help="study folder to write")
+    parser.add_argument("--resolution", type=float, default=4.0, help="voxel size in mm (default: 4)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the synthetic cohort (default: 0)")
+
+
+def _demo(parsed: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from nigra.demo import run_demo
+
+    folder = run_demo(parsed.out, parsed.resolution, parsed.seed, Console())
+    print(f"report: {(folder / 'report.html').resolve()}\n{DISCLAIMER}")

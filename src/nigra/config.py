@@ -1,0 +1,96 @@
+"""Study files: YAML in, typed settings out; a wrong name or value is one sentence with a suggestion."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from nigra.errors import NigraError
+from nigra.study.settings import RunSettings
+
+
+def read_settings(path: Path | None) -> RunSettings:
+    """Read a study file; None gives the defaults."""
+    if path is None:
+        return RunSettings()
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NigraError(f"{path} does not exist; give the study file to --config.") from error
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        text = " ".join(str(error).split())
+        raise NigraError(f"{path} is not readable YAML ({text}); see examples/ for one that is.") from error
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise NigraError(f"{path} holds no settings but a {type(content).__name__}; write `name: value` lines.")
+    return settings_from(content, str(path))
+
+
+def settings_from(content: dict[str, Any], where: str = "settings") -> RunSettings:
+    """Settings from plain values.
+
+    >>> settings_from({"splits": {"drawz": 3}})
+    Traceback (most recent call last):
+    nigra.errors.NigraError: settings: splits.drawz is unknown; did you mean draws?
+    """
+    try:
+        return RunSettings.model_validate(content)
+    except ValidationError as error:
+        sentences = [_sentence(detail) for detail in error.errors()]
+        raise NigraError(f"{where}: " + " ".join(dict.fromkeys(sentences))) from error
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    place = ".".join(str(part) for part in detail["loc"]) or "the file"
+    if detail["type"] == "extra_forbidden":
+        known = _names_at(detail["loc"][:-1])
+        close = get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known there: {', '.join(known)}."
+        return f"{place} is unknown; {hint}"
+    if detail["type"] == "missing":
+        return f"{place} is missing; add it."
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail.get("input")
+    shown = "" if isinstance(given, dict | list) else f" (found {given!r})"
+    return f"{place}: {message[0].lower()}{message[1:]}{shown}."
+
+
+def _names_at(place: tuple[int | str, ...]) -> list[str]:
+    """Names of the settings at a place of the nested model."""
+    model: type[BaseModel] = RunSettings
+    for part in place:
+        if isinstance(part, int):
+            continue
+        found = _model_of(model.model_fields[part].annotation) if part in model.model_fields else None
+        if found is None:
+            return []
+        model = found
+    return list(model.model_fields)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """The settings class inside an annotation, also inside ``list[...]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in getattr(annotation, "__args__", ()) if (m := _model_of(a))), None)
+
+
+def describe(model: type[BaseModel] = RunSettings, given: BaseModel | None = None, indent: int = 0) -> str:
+    """All settings with their defaults and descriptions as a commented YAML text: what a study file may hold."""
+    lines = []
+    for name, field in model.model_fields.items():
+        inner, pad = _model_of(field.annotation), "  " * indent
+        value = getattr(given, name) if given is not None else field.default
+        lines.append(f"{pad}# {field.description}")
+        if inner is None:
+            text = "(required)" if field.is_required() else yaml.safe_dump(value, default_flow_style=True)
+            lines.append(f"{pad}{name}: {text.removesuffix('...' + chr(10)).strip()}")
+        else:
+            is_list = isinstance(value, list)
+            lines.append(f"{pad}{name}:" + ("  # a list; for each:" if is_list else ""))
+            lines.append(describe(inner, None if is_list else value, indent + 1))
+    return "\n".join(lines)

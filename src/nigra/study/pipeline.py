@@ -1,0 +1,69 @@
+"""The whole run: the stages one after the other, each taking up what is already there."""
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from nigra.errors import NigraError
+from nigra.study.evaluate import evaluate_all
+from nigra.study.progress import Steps
+from nigra.study.report import report_all
+from nigra.study.run import Run
+from nigra.study.score import is_scored, score_all
+from nigra.study.settings import Execution, RunSettings
+from nigra.study.train import all_fits, is_trained, train_all
+
+STAGES = ("train", "score", "evaluate", "report")
+"""Stages in their order; each reads what the earlier ones wrote."""
+
+
+def run_study(
+    study: Path, settings: RunSettings, execution: Execution | None = None,
+    stages: tuple[str, ...] = STAGES, console: Console | None = None,
+) -> Path:  # fmt: skip
+    """Run stages of a study and return the run's folder.
+
+    A killed run, started again with the same settings, goes on where it was and ends with the same results.
+    Only one process at a time may work in a run's folder.
+    """
+    run = Run(study, settings, execution or Execution())
+    run.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(run.folder / ".lock", timeout=0):
+            _stages(run, stages, console)
+    except Timeout as error:
+        raise NigraError(f"{run.folder} is in use by another nigra; wait for it or choose another name.") from error
+    return run.folder
+
+
+def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:
+    run.begin()
+    steps = Steps(console, count_steps(run, stages))
+    actions = {"train": train_all, "score": score_all, "evaluate": evaluate_all, "report": report_all}
+    for stage in STAGES:
+        if stage in stages:
+            actions[stage](run, steps)
+
+
+def count_steps(run: Run, stages: tuple[str, ...]) -> int:
+    """How many steps the stages have."""
+    each = {
+        "train": len(all_fits(run)), "score": len(run.settings.models) * len(run.draws), "evaluate": 2, "report": 1,
+    }  # fmt: skip
+    return sum(each[stage] for stage in stages)
+
+
+def plan(study: Path, settings: RunSettings) -> list[tuple[str, int, int]]:
+    """What a run would do: stage, steps in all, steps already done. Nothing is trained or scored."""
+    run = Run(study, settings)
+    fits = all_fits(run)
+    pairs = [(model, draw) for model in settings.models for draw in run.draws]
+    trained = [is_trained(run, fit) for fit in fits]
+    scored = [is_scored(run, model, draw) for model, draw in pairs]
+    return [
+        ("train", len(fits), sum(trained)),
+        ("score", len(pairs), sum(scored)),
+        ("evaluate", 1, int((run.folder / "evaluation.tsv").exists())),
+        ("report", 1, int((run.folder / "report.html").exists())),
+    ]

@@ -1,0 +1,138 @@
+"""Stage report: every picture of a run, then the one offline file that holds them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from nigra.cohort.splits import Draw
+from nigra.cohort.store import CONTROL, PATIENT
+from nigra.figures.architecture import architecture_diagram, layer_sizes
+from nigra.figures.axial import level_of, slice_at, slice_of_nuclei
+from nigra.figures.cohort_picture import cohort_picture
+from nigra.figures.false_positives import false_positive_check
+from nigra.figures.reconstructions import example_reconstructions
+from nigra.figures.score_maps import score_maps
+from nigra.figures.style import save
+from nigra.figures.training_curves import read_training, training_curves
+from nigra.files import read_json, read_tsv
+from nigra.models.published import build, parameter_count
+from nigra.regions import WHOLE_BRAIN, Atlas
+from nigra.report.build import build_report
+from nigra.scoring.errors import reconstruct
+from nigra.study.evaluate import atlas_of
+from nigra.study.progress import Steps
+from nigra.study.run import Run
+from nigra.study.score import read_scores
+from nigra.study.settings import ModelSettings
+from nigra.study.train import trained
+from nigra.units import Source
+
+
+def report_all(run: Run, steps: Steps) -> Path:
+    """Draw the figures from the files of the earlier stages and write ``report.html``; returns its path."""
+    atlas, regions = atlas_of(run), read_tsv(run.folder / "regions.tsv")
+    folder = run.folder / "figures"
+    background = mean_control(run)
+    jobs: list[tuple[str, Figure]] = []
+    with steps.step("figures") as tick:
+        for number, model in enumerate(run.settings.models):
+            draw = run.draws[0]
+            jobs = [
+                (f"cohort-{model.label}", _cohort(run, model, regions, atlas, background)),
+                (f"reconstructions-{model.label}", _reconstructions(run, model, draw, atlas)),
+                (f"scores-{model.label}", _scores(run, model, draw, atlas, background)),
+            ]
+            for name, figure in jobs:
+                save(figure, folder / name)
+            tick((number + 1) / (len(run.settings.models) + 1), model.label)
+        # the cohort picture of the last model is the run's first figure
+        save(_cohort(run, run.settings.models[-1], regions, atlas, background), run.folder / "figure1")
+        whole = regions[(regions["region"] == WHOLE_BRAIN) & (regions["set"] == "test")]
+        expected = 100 * (1 - run.settings.calibration.quantile)
+        save(false_positive_check(whole[whole["group"] == CONTROL], expected), folder / "false-positives")
+        save(training_curves(read_training(run.folder)), folder / "training")
+        save(architecture_diagram([_architecture(run, model) for model in run.settings.models]), folder / "models")
+    return build_report(run.folder)
+
+
+def mean_control(run: Run) -> np.ndarray:
+    """Mean first channel of the first draw's training controls, scaled 0-1: the grey picture behind the colours."""
+    rows = run.cohort.rows(run.draws[0].train)
+    mean = np.mean([run.cohort.volumes[row, 0] for row in rows], axis=0)
+    return np.clip(mean / np.quantile(mean[run.cohort.mask], 0.995), 0, 1).astype(np.float32)
+
+
+def _cohort(run: Run, model: ModelSettings, regions: pd.DataFrame, atlas: Atlas, background: np.ndarray) -> Figure:
+    settings, groups = run.settings.figures, run.settings.groups
+    rows = regions[(regions["model"] == model.label) & (regions["set"] == "test")]
+    return cohort_picture(
+        rows, atlas.labels, atlas.names, background, run.cohort.affine, settings.patients_shown, settings.seed,
+        settings.level_mm, expected_percent=100 * (1 - run.settings.calibration.quantile),
+        group_names={CONTROL: groups.control_name, PATIENT: groups.patient_name},
+        title=f"Abnormal voxels per region, {model.label}",
+    )  # fmt: skip
+
+
+def _level(run: Run, atlas: Atlas) -> int:
+    """Index of the axial slice the examples show."""
+    level, depth = run.settings.figures.level_mm, run.cohort.mask.shape[2]
+    return (
+        slice_of_nuclei(atlas.labels, atlas.names) if level is None else slice_at(level, run.cohort.affine, depth)
+    )
+
+
+def _examples(run: Run, draw: Draw) -> list[str]:
+    """The first test controls and patients of a draw, in cohort order, never chosen by their scores."""
+    groups = dict(zip(run.cohort.ids, run.cohort.participants["group"], strict=True))
+    count = run.settings.figures.examples
+    return [name for group in (CONTROL, PATIENT) for name in [t for t in draw.test if groups[t] == group][:count]]
+
+
+def _reconstructions(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas) -> Figure:
+    names, k = _examples(run, draw), _level(run, atlas)
+    used = trained(run, run.fits(model, draw)[0])
+    source = Source.scaled(run.cohort, used.scaling)
+    plane = np.zeros_like(run.cohort.mask)
+    plane[..., k] = run.cohort.mask[..., k]
+    inputs, rebuilt, scores = [], [], []
+    for name in names:
+        row = int(run.cohort.rows([name])[0])
+        shown = np.where(plane[..., k], source.volume(row)[0, ..., k], np.nan)
+        volume = reconstruct(used.model, model.unit, source, row, model.scores, plane, run.device)
+        inputs.append(shown)
+        rebuilt.append(np.where(plane[..., k], volume[0, ..., k], np.nan))
+        scores.append(_score_volume(run, model, draw, name)[..., k])
+    threshold = read_json(run.place(model, draw.draw) / "thresholds.json")["value"]
+    return example_reconstructions(
+        names, np.array(inputs), np.array(rebuilt), np.array(scores), run.cohort.affine,
+        level_of(k, run.cohort.affine), channel=run.cohort.channels[0], units="scaled 0-1", threshold=threshold,
+        title=f"Example reconstructions, {model.label}, draw {draw.draw + 1}",
+    )  # fmt: skip
+
+
+def _score_volume(run: Run, model: ModelSettings, draw: Draw, name: str) -> np.ndarray:
+    scored = read_scores(run, model, draw)
+    volume = np.full(run.cohort.mask.shape, np.nan, np.float32)
+    volume[run.cohort.mask] = scored.test[scored.test_ids.index(name)]
+    return volume
+
+
+def _scores(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas, background: np.ndarray) -> Figure:
+    names, k = _examples(run, draw), _level(run, atlas)
+    volumes = np.array([_score_volume(run, model, draw, name) for name in names])
+    step = max(1, round(12 / run.cohort.affine[2, 2]))
+    depth = run.cohort.mask.shape[2]
+    levels = [level_of(i, run.cohort.affine) for i in (k - step, k, k + step, k + 2 * step) if 0 <= i < depth]
+    threshold = read_json(run.place(model, draw.draw) / "thresholds.json")["value"]
+    return score_maps(
+        names, volumes, background, run.cohort.affine, levels, threshold,
+        units="joint error, intensities scaled 0-1", title=f"Score maps, {model.label}, draw {draw.draw + 1}",
+    )  # fmt: skip
+
+
+def _architecture(run: Run, model: ModelSettings) -> tuple[str, list[tuple[str, tuple[int, ...]]], int]:
+    channels, shape = len(run.cohort.channels), model.unit.unit_shape(run.cohort.mask.shape)
+    network = build(model.preset, channels, shape)
+    return model.label, layer_sizes(network, (channels, *shape)), parameter_count(network)

@@ -1,0 +1,125 @@
+"""A run: the settings, the cohort and the draws they lead to, and the folder everything is kept in."""
+
+import os
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from nigra.cohort.selection import select
+from nigra.cohort.splits import Draw, balanced_folds, read_splits, split, write_splits
+from nigra.cohort.store import Cohort, open_cohort
+from nigra.files import read_json, write_json, write_text
+from nigra.provenance import hash_settings, record
+from nigra.study.settings import Execution, ModelSettings, RunSettings
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One training to do: a model on a draw's training controls, or without one fold of them."""
+
+    model: ModelSettings
+    draw: int
+    train: tuple[str, ...]
+    fold: int | None = None
+
+    @property
+    def text(self) -> str:
+        """What the user reads of it."""
+        part = "" if self.fold is None else f", fold {self.fold + 1}"
+        return f"{self.model.label}, draw {self.draw + 1}{part}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything the stages of one run share."""
+
+    study: Path
+    settings: RunSettings
+    execution: Execution = field(default_factory=Execution)
+
+    @property
+    def folder(self) -> Path:
+        """``STUDY/runs/NAME``."""
+        return self.study / "runs" / self.settings.name
+
+    @cached_property
+    def cohort(self) -> Cohort:
+        """The store, with every subject's group as this run defines it; subjects of no group are marked so."""
+        whole = open_cohort(self.study)
+        chosen = select(whole.participants, self.settings.groups)
+        groups = chosen.set_index("participant_id")["group"]
+        participants = whole.participants.copy()
+        participants["group"] = participants["participant_id"].map(groups).fillna("left out")
+        return replace(whole, participants=participants)
+
+    @cached_property
+    def device(self) -> str:
+        """The device models run on."""
+        wanted = self.execution.device
+        return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+
+    @cached_property
+    def draws(self) -> list[Draw]:
+        """The draws, read from ``splits.json`` when these settings already made it, else drawn and written."""
+        path = self.folder / "splits.json"
+        members = self.cohort.participants[self.cohort.participants["group"] != "left out"]
+        settings = self.settings.splits.model_dump()
+        key = hash_settings([settings, members[["participant_id", "group"]].to_dict("list")])
+        if path.exists() and read_json(path)["provenance"].get("key") == key:
+            return read_splits(path, members)
+        draws = split(members, self.settings.splits)
+        write_splits(path, draws, {"key": key, **record("split", settings)})
+        return draws
+
+    def folds(self, draw: Draw) -> list[list[str]]:
+        """Cross-fitting folds of a draw's training controls; none when the training controls set the threshold."""
+        calibration = self.settings.calibration
+        if calibration.controls == "training":
+            return []
+        people = self.cohort.participants
+        controls = people[people["participant_id"].isin(draw.train)]
+        return balanced_folds(controls, min(calibration.folds, len(controls) // 2), self.settings.splits.seed)
+
+    def fits(self, model: ModelSettings, draw: Draw) -> list[Fit]:
+        """The trainings a model needs on a draw: on all training controls, then without each fold."""
+        whole = Fit(model, draw.draw, tuple(draw.train))
+        return [whole] + [
+            Fit(model, draw.draw, tuple(name for name in draw.train if name not in set(fold)), number)
+            for number, fold in enumerate(self.folds(draw))
+        ]
+
+    def place(self, model: ModelSettings, draw: int, fold: int | None = None) -> Path:
+        """Folder of a model's draw, or of one fold of it."""
+        folder = self.folder / model.label / f"draw-{draw:02d}"
+        return folder if fold is None else folder / f"fold-{fold}"
+
+    def fit_key(self, fit: Fit) -> str:
+        """Stands for everything a training depends on; another key means another model."""
+        return hash_settings(
+            {
+                "model": fit.model.model_dump(exclude={"name", "scores"}),
+                "training": fit.model.training.model_dump(),
+                "scaling": self.settings.scaling.model_dump(),
+                "train": fit.train,
+                "cohort": self.cohort.digest,
+                "channels": self.cohort.channels,
+            }
+        )
+
+    def begin(self) -> None:
+        """Limit threads, then write the settings and the provenance of the run."""
+        torch.set_num_threads(self.execution.threads or len(os.sched_getaffinity(0)))
+        settings: dict[str, Any] = self.settings.model_dump(mode="json")
+        write_text(self.folder / "settings.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        seeds = {
+            "splits": self.settings.splits.seed, "evaluation": self.settings.evaluation.seed,
+            "figures": self.settings.figures.seed,
+            **{f"model {model.label}": model.seed for model in self.settings.models},
+        }  # fmt: skip
+        content = record("run", settings, {"cohort/volumes.npy": self.cohort.digest})
+        execution = {"device": self.device, "threads": torch.get_num_threads()}
+        write_json(self.folder / "provenance.json", content | {"seeds": seeds, "execution": execution})

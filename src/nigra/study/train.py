@@ -1,0 +1,79 @@
+"""Stage train: every model on every draw, and once more without each cross-fitting fold."""
+
+import shutil
+
+import numpy as np
+
+from nigra.files import read_json, write_json
+from nigra.models.published import build, parameter_count
+from nigra.models.saved import Trained, load, save
+from nigra.preparation.scaling import fit_scaling
+from nigra.provenance import record
+from nigra.study.progress import Steps
+from nigra.study.run import Fit, Run
+from nigra.training import Task, train, validation_split
+from nigra.units import Source
+
+
+def all_fits(run: Run) -> list[Fit]:
+    """Every training of the run, in the order they are done."""
+    return [fit for model in run.settings.models for draw in run.draws for fit in run.fits(model, draw)]
+
+
+def is_trained(run: Run, fit: Fit) -> bool:
+    """Whether this very training is already done."""
+    path = run.place(fit.model, fit.draw, fit.fold) / "model.json"
+    return path.exists() and read_json(path)["key"] == run.fit_key(fit)
+
+
+def train_all(run: Run, steps: Steps) -> None:
+    """Do the trainings that are not yet done; a half-done one goes on from its last epoch."""
+    for fit in all_fits(run):
+        if is_trained(run, fit) and not run.execution.overwrite:
+            steps.skip(f"train {fit.text}")
+            continue
+        with steps.step(f"train {fit.text}") as tick:
+            train_one(run, fit, tick)
+
+
+def train_one(run: Run, fit: Fit, tick=None) -> None:  # type: ignore[no-untyped-def]
+    """Train one fit and save its model; what an earlier fit with other settings left behind is removed."""
+    folder, key = run.place(fit.model, fit.draw, fit.fold), run.fit_key(fit)
+    task_path = folder / "task.json"
+    if run.execution.overwrite or not task_path.exists() or read_json(task_path)["key"] != key:
+        shutil.rmtree(folder, ignore_errors=True) if fit.fold is not None else _clear(run, fit)
+        write_json(task_path, {"key": key})
+    cohort, settings = run.cohort, fit.model.training
+    scaling = fit_scaling(cohort, list(fit.train), run.settings.scaling)
+    learn, watch = validation_split(list(fit.train), settings)
+    shape = fit.model.unit.unit_shape(cohort.mask.shape)
+    model = build(fit.model.preset, len(cohort.channels), shape, settings.seed)
+    watch_rows = cohort.rows(watch) if watch else np.zeros(0, dtype=np.int64)
+    task = Task(Source.scaled(cohort, scaling), fit.model.unit, cohort.rows(learn), watch_rows)
+    train(model, task, settings, folder, run.device, tick=tick)
+    description = {
+        "key": key,
+        "preset": fit.model.preset,
+        "channels": len(cohort.channels),
+        "channel_names": list(cohort.channels),
+        "shape": list(shape),
+        "space": cohort.space,
+        "parameters": parameter_count(model),
+        "validation": watch,
+        "provenance": record("train", settings.model_dump(), {"cohort/volumes.npy": cohort.digest}),
+    }
+    save(folder, Trained(model, scaling, fit.train), description)
+    (folder / "checkpoint.safetensors").unlink()
+
+
+def _clear(run: Run, fit: Fit) -> None:
+    """Remove a draw's own files but not the folds inside it, which have keys of their own."""
+    folder = run.place(fit.model, fit.draw)
+    for path in folder.glob("*") if folder.exists() else ():
+        if path.is_file():
+            path.unlink()
+
+
+def trained(run: Run, fit: Fit) -> Trained:
+    """The finished model of a fit."""
+    return load(run.place(fit.model, fit.draw, fit.fold))
