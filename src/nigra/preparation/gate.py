@@ -57,10 +57,9 @@ def look(scan: Scan) -> Look:
     for kind, path in files.items():
         header, broken = read_header(path)
         if header is not None:
-            seen.headers[kind] = header
             try:
                 summary = summarise(path, header, *LIMITS.get(kind, _ANY))
-                seen.summaries[kind] = summary
+                seen.headers[kind], seen.summaries[kind] = header, summary
                 broken = _mask_rules(summary) if kind == MASK else _value_rules(kind, summary)
             except BrokenError as error:
                 broken = [error.broken]

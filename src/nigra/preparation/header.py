@@ -8,8 +8,9 @@ import gzip
 import logging
 import zlib
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -105,9 +106,9 @@ def read_header(path: Path) -> tuple[Header | None, list[Broken]]:
     return header, []
 
 
-def open_bytes(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> gzip.GzipFile | BufferedReader:
     """The file's bytes, unpacked as they are read when it is a ``.gz``."""
-    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    return gzip.GzipFile(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
 def _raw_header(path: Path) -> nib.Nifti1Header:
