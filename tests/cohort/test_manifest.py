@@ -55,6 +55,8 @@ def test_absolute_paths_are_taken(folder: Path) -> None:
         (6, "1/none.nii.gz", "1/none.nii.gz", "a file named in the manifest exists", "none at this path"),
         (9, "1/none.nii.gz", "1/none.nii.gz", "a file named in the manifest exists", "none at this path"),
         (2, "SWEDD", "manifest.tsv", "a group is control or patient", "'SWEDD'"),
+        (1, "../V04", "manifest.tsv", "a session_id is letters and digits", "'../V04'"),
+        (10, "MNI 152", "manifest.tsv", "a space is letters and digits", "'MNI 152'"),
         (0, "../1", "manifest.tsv", "a participant_id is letters and digits", "'../1'"),
     ],
 )
@@ -79,6 +81,13 @@ def test_rows_repeated_count_once_and_sessions_apart(folder: Path) -> None:
 def test_a_manifest_without_images_is_one_sentence(folder: Path) -> None:
     with pytest.raises(NigraError, match=r"a column of .nii.gz paths per channel, but found none"):
         find_scans(write(folder, (*ONE[:6], "fa.mgz", "", *ONE[8:])))
+
+
+def test_a_channel_becomes_part_of_file_names(folder: Path) -> None:
+    path = write(folder, ONE)
+    path.write_text(path.read_text().replace("\tFA\t", "\tF/A\t"))
+    with pytest.raises(NigraError, match="a channel's name is letters and digits, but found 'F/A'; rename"):
+        find_scans(path)
 
 
 def test_a_channel_asked_for_and_absent_is_one_sentence(folder: Path) -> None:

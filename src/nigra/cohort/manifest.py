@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nigra.cohort.bids import MASK, NATIVE
-from nigra.cohort.participants import parse_row, read_rows, told
+from nigra.cohort.participants import is_label, parse_row, read_rows, told
 from nigra.cohort.scan import Scan
 from nigra.errors import Fault, NigraError
 
@@ -34,6 +34,11 @@ def find_scans(
             f"{path}: a manifest has a column of .nii.gz paths per channel, but found none; "
             "add a column such as T1w or FA."
         )
+    odd = [name for name in found if not is_label(f"sub-{name}")]
+    if odd:
+        raise NigraError(
+            f"{path}: a channel's name is letters and digits, but found {odd[0]!r}; rename the column."
+        )
     missing = [name for name in channels or () if name not in found]
     if missing:
         raise NigraError(
@@ -55,6 +60,10 @@ def _scan(
     """One row as a scan, or what is wrong with it."""
     person, faults = parse_row(row, path.name, groups)
     name = row["participant_id"]
+    for column in ("session_id", "space"):  # both become parts of file names
+        label = (told(row.get(column, "")) or "x").removeprefix("ses-")
+        if not is_label(f"sub-{label}"):
+            faults.append(Fault(name, path.name, f"a {column} is letters and digits", repr(label), "rename it"))
     cells = {channel: cell for channel in channels if (cell := told(row[channel]))}
     mask = told(row.get(MASK, ""))
     if not cells:
