@@ -9,6 +9,7 @@ from numpy import ndarray
 from scipy.ndimage import zoom
 
 from nigra.errors import NigraError
+from nigra.figures.style import Number
 from nigra.shapes import Affine, Labels
 
 NUCLEI = re.compile(
@@ -33,7 +34,7 @@ def level_of(k: int, affine: Affine) -> float:
     return float(affine[2, 2] * k + affine[2, 3])
 
 
-def slice_at(level_mm: float, affine: Affine, depth: int) -> int:
+def slice_at(level_mm: Number, affine: Affine, depth: int) -> int:
     """Index of the axial slice nearest to ``level_mm``; a level outside the volume is an error."""
     k = round((level_mm - affine[2, 3]) / affine[2, 2])
     if not 0 <= k < depth:

@@ -24,6 +24,7 @@ from nigra.figures.style import (
     MUTED,
     PAGE_MM,
     PERCENT_MAP,
+    Number,
     bare,
     label_bar,
     page,
@@ -56,9 +57,9 @@ def cohort_picture(
     affine: Affine,
     patients_shown: int = 15,
     seed: int = 0,
-    level_mm: float | None = None,
-    scale_max: float | None = None,
-    expected_percent: float | None = 2.0,
+    level_mm: Number | None = None,
+    scale_max: Number | None = None,
+    expected_percent: Number | None = 2.0,
     nuclei: Collection[str] | None = None,
     group_names: dict[str, str] | None = None,
     title: str = "Abnormal voxels per region",
@@ -85,7 +86,7 @@ def cohort_picture(
     values = table.reindex(index=[*controls, *drawn], columns=list(regions))
     if not np.isfinite(values.to_numpy(dtype=float)).any():
         raise NigraError("no region of the atlas at this level has a percentage; choose another level or atlas.")
-    top = scale_max or round_up(float(np.nanquantile(values.to_numpy(dtype=float), 0.99)))
+    top = float(scale_max) if scale_max else round_up(float(np.nanquantile(values.to_numpy(dtype=float), 0.99)))
     called = {"control": "Controls", "patient": "Patients", **(group_names or {})}
     choice = "" if len(drawn) == len(patients) else f", {len(drawn)} drawn at random with seed {seed}"
     blocks = [(f"{called['control']}, held out (n = {len(controls)})", controls)]
@@ -103,7 +104,7 @@ def draw_patients(patients: list[str], shown: int, seed: int) -> list[str]:
 
 
 def slice_index(
-    labels: Labels, names: dict[int, str], affine: Affine, level_mm: float | None, nuclei: Collection[str] | None
+    labels: Labels, names: dict[int, str], affine: Affine, level_mm: Number | None, nuclei: Collection[str] | None
 ) -> int:
     """The slice asked for, or the one that shows the nuclei."""
     if level_mm is None:
@@ -136,7 +137,7 @@ def thumbnail(scene: Scene, percent: dict[int, float], scale: ScalarMappable) ->
 
 def compose(
     title: str, level: str, blocks: list[tuple[str, list[str]]], values: pd.DataFrame, names: dict[int, str],
-    scene: Scene, top: float, affine: Affine, expected_percent: float | None,
+    scene: Scene, top: float, affine: Affine, expected_percent: Number | None,
 ) -> Figure:  # fmt: skip
     """Lay out the header, the blocks of thumbnails and the colour bar."""
     columns = min(8 if max(len(ids) for _, ids in blocks) <= 24 else 10, 10)
@@ -167,7 +168,7 @@ def compose(
     return figure
 
 
-def add_bar(figure: Figure, scale: ScalarMappable, beyond: bool, missing: bool, expected: float | None) -> None:
+def add_bar(figure: Figure, scale: ScalarMappable, beyond: bool, missing: bool, expected: Number | None) -> None:
     """The shared colour bar in the header, with the share expected in controls marked."""
     axes = place(figure, PAGE_MM - MARGIN - 62, 4.2, 60, 2.4)
     bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend="max" if beyond else "neither")

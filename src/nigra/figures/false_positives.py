@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nigra.errors import NigraError
-from nigra.figures.style import INK, MODEL_COLOURS, MUTED, PAGE_MM, page, place, round_up, styled
+from nigra.figures.style import INK, MODEL_COLOURS, MUTED, PAGE_MM, Number, page, place, round_up, styled
 
 
 @styled
-def false_positive_check(controls: pd.DataFrame, expected_percent: float = 2.0) -> Figure:
+def false_positive_check(controls: pd.DataFrame, expected_percent: Number = 2.0) -> Figure:
     """One panel per model, one column of dots per draw: percent abnormal voxels of every test control.
 
     ``controls`` holds model, fold, participant_id, percent for the test controls and the whole brain. A short bar

@@ -16,6 +16,7 @@ from nigra.figures.style import (
     MUTED,
     PAGE_MM,
     SCORE_MAP,
+    Number,
     bare,
     label_bar,
     page,
@@ -36,11 +37,11 @@ def example_reconstructions(
     reconstructions: Slices,
     scores: Slices,
     affine: Affine,
-    level_mm: float,
+    level_mm: Number,
     errors: Slices | None = None,
     channel: str = "",
     units: str = "a.u.",
-    threshold: float | None = None,
+    threshold: Number | None = None,
     title: str = "Example reconstructions",
 ) -> Figure:
     """One row per subject, four columns: input, reconstruction, error, score; one scale per column.

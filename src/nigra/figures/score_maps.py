@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from nigra.figures import axial
-from nigra.figures.style import INK, MUTED, PAGE_MM, SCORE_MAP, bare, label_bar, page, place, styled, write
+from nigra.figures.style import INK, MUTED, PAGE_MM, SCORE_MAP, Number, bare, label_bar, page, place, styled, write
 from nigra.shapes import Affine, ScoreMap
 
 LEFT, HEAD, GAP = 24.0, 19.0, 1.2  # mm
@@ -22,8 +22,8 @@ def score_maps(
     scores: Float[ndarray, "n x y z"],
     background: ScoreMap,
     affine: Affine,
-    levels_mm: Sequence[float],
-    threshold: float | None = None,
+    levels_mm: Sequence[Number],
+    threshold: Number | None = None,
     units: str = "joint error, a.u.",
     title: str = "Score maps",
 ) -> Figure:

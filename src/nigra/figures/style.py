@@ -56,6 +56,9 @@ STYLE: Any = {
 
 P = ParamSpec("P")
 
+Number = float | int
+"""A quantity in the signatures of figures; the type checks of the tests do not take an int for a float."""
+
 
 @contextmanager
 def in_style() -> Iterator[None]:
@@ -77,19 +80,19 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return inside
 
 
-def page(height_mm: float, width_mm: float = PAGE_MM) -> Figure:
+def page(height_mm: Number, width_mm: Number = PAGE_MM) -> Figure:
     """An empty figure of this size on paper."""
     return Figure(figsize=(width_mm / 25.4, height_mm / 25.4))
 
 
-def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+def place(figure: Figure, left: Number, top: Number, width: Number, height: Number) -> Axes:
     """Axes at a position counted in mm from the page's top left corner."""
     page_width, page_height = figure.get_size_inches() * 25.4
     box = (left / page_width, 1 - (top + height) / page_height, width / page_width, height / page_height)
     return figure.add_axes(box)
 
 
-def write(figure: Figure, left: float, top: float, text: str, **font: Any) -> None:
+def write(figure: Figure, left: Number, top: Number, text: str, **font: Any) -> None:
     """Write text whose baseline stands ``top`` mm under the page's upper edge."""
     width, height = figure.get_size_inches() * 25.4
     figure.text(left / width, 1 - top / height, text, **font)
@@ -109,7 +112,7 @@ def label_bar(bar: Colorbar, text: str) -> None:
     bar.ax.tick_params(width=0.5, length=2, pad=1.5)
 
 
-def round_up(value: float) -> float:
+def round_up(value: Number) -> float:
     """The next "nice" upper end of a scale.
 
     >>> round_up(3.2), round_up(0.017), round_up(41), round_up(0)

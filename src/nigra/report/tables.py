@@ -58,20 +58,21 @@ def probability(value: Any) -> Cell:
 
 def evaluation_table(evaluation: pd.DataFrame) -> Table:
     """``evaluation.tsv``: each estimate with its interval and, beside it, what an uninformative score gives."""
-    heads = ("Model", "Region", "Measure", "Estimate", "95 % interval", "SD over draws", "Chance median",
-             "Chance 95 %", "p", "q", "Draws", "Controls", "Patients", "Note")  # fmt: skip
+    heads = ("Model", "Region", "Measure", "Estimate", "95 % interval", "Chance median", "Chance 95 %", "p", "q",
+             "SD over draws", "Draws", "Controls", "Patients", "Note")  # fmt: skip
     rows = []
     for row in evaluation.to_dict("records"):
         low, high = number(row.get("low")), number(row.get("high"))
-        interval = Cell(f"{low.text} to {high.text}", low.key) if not low.mark else low
-        measure = str(row["measure"])
-        note = row.get("note")
+        interval = low if low.mark else Cell(f"{low.text} to {high.text}", low.key)
+        measure, note = str(row["measure"]), row.get("note")
+        optimistic = measure == OPTIMISTIC  # then the badge says what the note says
         rows.append([
             Cell(str(row.get("model", ""))), Cell(str(row["region"])),
-            Cell(measure, mark="optimistic" if measure == OPTIMISTIC else ""), number(row["estimate"]), interval,
-            number(row.get("sd")), number(row.get("null_median")), number(row.get("null_95")),
-            probability(row.get("p")), probability(row.get("q")), count(row.get("draws")),
-            count(row.get("controls")), count(row.get("patients")), Cell("" if pd.isna(note) else str(note)),
+            Cell(measure, mark="optimistic" if optimistic else ""), number(row["estimate"]), interval,
+            number(row.get("null_median")), number(row.get("null_95")), probability(row.get("p")),
+            probability(row.get("q")), number(row.get("sd")), count(row.get("draws")),
+            count(row.get("controls")), count(row.get("patients")),
+            Cell("" if pd.isna(note) or (optimistic and str(note).startswith("optimistic")) else str(note)),
         ])  # fmt: skip
     return Table("evaluation", heads, rows, frozenset(range(3, 13)), long=True)
 

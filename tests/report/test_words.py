@@ -1,0 +1,39 @@
+import pandas as pd
+import pytest
+
+from nigra.report.words import against_chance, calibration_words, model_words, region_words
+from tests.report.fake_run import MODELS, evaluation_rows
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [(0.41, 0.70, "contains chance"), (0.55, 0.70, "lies above chance"), (0.2, 0.4, "lies below chance")],
+)
+def test_the_verdict_follows_the_interval(low, high, verdict):
+    said = against_chance({"low": low, "high": high, "null_median": 0.5, "null_95": 0.66}, float("nan"))
+    assert verdict in said
+    assert said.startswith("chance gives 0.50 (95 % of chance results stay below 0.66)")
+
+
+def test_no_interval_no_verdict():
+    assert "without an interval" in against_chance({"low": float("nan"), "high": float("nan")}, 0.5)
+    assert against_chance({"low": 0.1, "high": 0.2}, float("nan")) == "its chance level is not known."
+
+
+def test_regions_are_counted_after_correction():
+    table = evaluation_rows(12, 8)
+    assert region_words(table[table["model"] == MODELS[0]])[0].startswith("Regions: none of 5 differs")
+    assert "2 of 5 differ" in region_words(table[table["model"] == MODELS[1]])[0]
+
+
+def test_the_published_cut_off_is_called_optimistic_beside_its_null():
+    said = model_words(evaluation_rows(12, 8).query("model == @MODELS[0]"))
+    chosen = next(sentence for sentence in said if "chosen on the test subjects" in sentence)
+    assert "g-mean 0.63, where an uninformative score already reads 0.55. Optimistic" in chosen
+
+
+def test_the_observed_rate_stands_beside_the_expected():
+    table = pd.DataFrame({"observed_percent": [1.5, 2.5], "expected_percent": 2.0})
+    assert "2.0 % of the voxels" in calibration_words(table)[0]
+    assert "(1.5 to 2.5 % over draws), where 2 % are expected" in calibration_words(table)[0]
+    assert calibration_words(pd.DataFrame()) == []
