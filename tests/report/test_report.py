@@ -41,9 +41,9 @@ class Page(HTMLParser):
         return [[unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in cells if row]
 
 
-@pytest.fixture
-def run(tmp_path):
-    run = write_run(tmp_path, hostile=HOSTILE)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    run = write_run(tmp_path_factory.mktemp("study"), hostile=HOSTILE)
     regions = read_tsv(run / "regions.tsv")
     controls = regions[(regions["region"] == "whole brain") & (regions["group"] == "control")]
     save(false_positive_check(controls), run / "figures" / "false_positive_check", ("svg",))
@@ -51,12 +51,12 @@ def run(tmp_path):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def source(run):
     return build_report(run).read_text(encoding="utf-8")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(source):
     return Page(source)
 
