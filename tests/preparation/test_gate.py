@@ -446,6 +446,18 @@ def test_doctor_joins_intake_and_gate(cohort: list[Scan], tmp_path: Path) -> Non
         gate.doctor(tmp_path, participant_labels=("9",))
 
 
+def test_doctor_goes_by_how_the_source_looks(cohort: list[Scan], tmp_path: Path) -> None:
+    """Maps must share a grid without being told so, T1w need not."""
+    (tmp_path / "participants.tsv").write_text("participant_id\tgroup\n1\tHC\n2\tHC\n3\tHC\n")
+    regrid(cohort[1], 0.25)
+    assert gate.doctor(tmp_path).table["kept"].tolist() == ["yes", "no", "yes"]
+    assert gate.doctor(tmp_path, registration=True).table["kept"].tolist() == ["yes"] * 3
+    for scan in cohort:
+        scan.channels["FA"].rename(scan.channels["FA"].with_name(f"{scan.participant_id}_space-S_T1w.nii.gz"))
+        scan.channels["MD"].unlink()
+    assert gate.doctor(tmp_path).table["kept"].tolist() == ["yes"] * 3
+
+
 @pytest.fixture(scope="module")
 def valid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A small valid packed image."""

@@ -58,7 +58,7 @@ def once(looks: list[Look]) -> Faults:
             continue
         for row in sorted(set(same) - {first}):
             found = f"ses-{sessions[row]} beside {_session(sessions[first])}, which is kept"
-            remedy = "choose the other with --session-label, if that is meant"
+            remedy = "name the other in a manifest, if that is meant"
             yield row, Fault(name, f"ses-{sessions[row]}", "a subject is studied in one session", found, remedy)
 
 

@@ -171,7 +171,7 @@ def _table(scans: list[Scan], kept: list[Scan], faults: list[Fault]) -> pd.DataF
 def doctor(
     source: Path,
     out: Path | None = None,
-    registration: bool = True,
+    registration: bool | None = None,
     participant_labels: tuple[str, ...] = (),
     channels: tuple[str, ...] | None = None,
     session_labels: tuple[str, ...] = (),
@@ -182,9 +182,12 @@ def doctor(
 ) -> GateResult:
     """Intake and gate alone, nothing prepared; the table goes to ``out``, a ``.tsv`` or a folder of ``intake.tsv``.
 
+    ``registration`` of ``None`` goes by how the source looks: T1w alone will be registered, maps lie in one space.
     Prints nothing. Raises NigraError when the source as a whole cannot be read.
     """
     intake = find(source, channels, participant_labels, session_labels, space, groups)
+    if registration is None:
+        registration = all(set(scan.channels) == {"T1w"} for scan in intake.scans)
     result = check_cohort(intake.scans, registration, jobs, progress, intake.faults)
     if out is not None:
         write_tsv(out if out.suffix == ".tsv" else out / "intake.tsv", result.table)
