@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import binary_fill_holes, binary_opening, gaussian_filter
 
-from nigra.phantom.parcellation import SIDES, brainstem, index_of, nuclei, parcellate, radius
+from nigra.phantom.parcellation import DEEP, SIDES, Ellipsoid, brainstem, index_of, nuclei, parcellate, radius
 from nigra.preparation.template import FIRST_MM, LAST_MM, grid, load, on_grid
 from nigra.shapes import Affine, Labels, Mask
 
@@ -81,14 +81,17 @@ def build_anatomy(resolution: float = 2.0) -> Anatomy:
     grey, white = grey - moved, white + moved
     csf = 1 - grey - white
     template = load(SPACE, resolution)
-    labels = parcellate(points, grey, white, csf, template.mask, resolution)
+    # As in clinical diffusion processing the mask ends at the tissue: rim voxels of fluid would drown all else.
+    tissue = gaussian_filter(1 - csf, 2 / resolution) > 0.6
+    mask = binary_fill_holes(binary_opening(tissue | _inner(points))) & template.mask
+    labels = parcellate(points, grey, white, csf, mask, resolution)
     names, values, shares = _share_out(points, resolution)
     deep = np.flatnonzero(shares.any(axis=0))
     rest = 1 - shares.sum(axis=0).reshape(grey.shape)
     return Anatomy(
         resolution=resolution,
         affine=template.affine,
-        mask=template.mask,
+        mask=mask,
         grey=(grey * rest).astype(np.float32),
         white=(white * rest).astype(np.float32),
         csf=csf.astype(np.float32),
@@ -114,16 +117,21 @@ def _share_out(points: ndarray, resolution: float) -> tuple[tuple[str, ...], nda
     return tuple(name for name, _, _ in found), values, np.stack(shares[::-1])
 
 
+def _inner(points: ndarray) -> ndarray:
+    """The surroundings of the ventricles, fluid or not."""
+    return radius(points, DEEP) < 1
+
+
 def _white_fa(points: ndarray, white: ndarray, axes: list[ndarray], resolution: float) -> Float[ndarray, "x y z"]:
     """FA of pure white matter: rises with depth, highest in callosum, internal capsule, peduncles."""
     x, right = points[..., 0], np.abs(points) * np.array([1, 0, 0]) + points * np.array([0, 1, 1])
     depth = np.clip(gaussian_filter(white, 5 / resolution) / 0.85, 0, 1)
     callosum = (
-        np.exp(-((x / 12) ** 2)) * (radius(points, (0, -5, 14), (40, 48, 22), 0, 0) < 1) * (points[..., 2] > 0)
+        np.exp(-((x / 12) ** 2)) * (radius(points, Ellipsoid((0, -5, 14), (40, 48, 22))) < 1) * (points[..., 2] > 0)
     )
-    capsule = np.clip(1.4 - radius(right, (20, -8, 8), (8, 22, 16), 20, 0), 0, 1)
-    peduncle = np.clip(1.4 - radius(right, (14, -15, -16), (5, 7, 12), -20, 0), 0, 1)
-    pattern = smooth_field(np.random.default_rng(_PATTERN_SEED), [np.abs(axes[0]), *axes[1:]], 6)
+    capsule = np.clip(1.4 - radius(right, Ellipsoid((20, -8, 8), (8, 22, 16), 20)), 0, 1)
+    peduncle = np.clip(1.4 - radius(right, Ellipsoid((14, -15, -16), (5, 7, 12), -20)), 0, 1)
+    pattern = smooth_field(np.random.default_rng(_PATTERN_SEED), [np.abs(axes[0]), *axes[1:]], 6.0)
     fa = (
         0.28
         + 0.22 * depth

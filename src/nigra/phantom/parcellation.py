@@ -5,7 +5,7 @@ there to make the phantom usable offline and is named synthetic wherever it is w
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,32 +18,41 @@ from nigra.shapes import Labels, Mask
 SIDES = ("left", "right")
 
 
-@dataclass(frozen=True)
-class Nucleus:
-    """A deep grey nucleus of the right side: ellipsoids in mm (MNI, RAS) and its healthy FA and MD (mm²/s)."""
+class Ellipsoid(NamedTuple):
+    """An ellipsoid of the right side in mm (MNI, RAS), turned counter-clockwise by yaw about z, pitch about x."""
+
+    centre: tuple[float | int, ...]
+    semi_axes: tuple[float | int, ...]
+    yaw: float | int = 0
+    pitch: float | int = 0
+
+
+class Nucleus(NamedTuple):
+    """A deep grey nucleus: its place and its healthy FA and MD (mm²/s)."""
 
     name: str
     fa: float
     md: float
-    ellipsoids: tuple[tuple[tuple[float, ...], tuple[float, ...], float, float], ...]
-    """Each: centre, semi-axes, yaw about z and pitch about x in degrees, counter-clockwise."""
+    ellipsoids: tuple[Ellipsoid, ...]
 
 
 # From large to small: where two overlap, the later wins, so that no small nucleus is swallowed.
 NUCLEI = (
-    Nucleus("thalamus", 0.30, 0.76e-3, (((10.5, -18, 7.5), (8, 13.5, 9), 25, 0),)),
-    Nucleus("putamen", 0.20, 0.72e-3, (((26, 1, 0), (5.5, 15, 9.5), 15, -15),)),
-    Nucleus(
-        "caudate", 0.19, 0.74e-3, (((13, 13.5, 5), (5, 8, 8.5), 15, 0), ((14.5, 0, 17.5), (3.5, 13, 4), 8, -15))
-    ),
-    Nucleus("GPe", 0.27, 0.74e-3, (((21, -3.5, -1), (3.2, 8.5, 6), 20, 0),)),
-    Nucleus("GPi", 0.32, 0.73e-3, (((16.5, -5.5, -2.5), (3.2, 6.5, 4.5), 25, 0),)),
-    Nucleus("SN", 0.36, 0.72e-3, (((10.5, -18, -12.5), (7, 3, 4), -35, 0),)),
-    Nucleus("STN", 0.40, 0.74e-3, (((11, -13.5, -7), (5, 2.6, 2.8), -35, 0),)),
-    Nucleus("RN", 0.38, 0.72e-3, (((5, -20.5, -8), (3.4, 3.6, 4.2), 0, 0),)),
-)
+    Nucleus("thalamus", 0.30, 0.76e-3, (Ellipsoid((10.5, -18, 7.5), (8, 13.5, 9), 25),)),
+    Nucleus("putamen", 0.20, 0.72e-3, (Ellipsoid((26, 1, 0), (5.5, 15, 9.5), 15, -15),)),
+    Nucleus("caudate", 0.19, 0.74e-3, (
+        Ellipsoid((13, 13.5, 5), (5, 8, 8.5), 15), Ellipsoid((14.5, 0, 17.5), (3.5, 13, 4), 8, -15),
+    )),
+    Nucleus("GPe", 0.27, 0.74e-3, (Ellipsoid((21, -3.5, -1), (3.2, 8.5, 6), 20),)),
+    Nucleus("GPi", 0.32, 0.73e-3, (Ellipsoid((16.5, -5.5, -2.5), (3.2, 6.5, 4.5), 25),)),
+    Nucleus("SN", 0.36, 0.72e-3, (Ellipsoid((10.5, -18, -12.5), (7, 3, 4), -35),)),
+    Nucleus("STN", 0.40, 0.74e-3, (Ellipsoid((11, -13.5, -7), (5, 2.6, 2.8), -35),)),
+    Nucleus("RN", 0.38, 0.72e-3, (Ellipsoid((5, -20.5, -8), (3.4, 3.6, 4.2)),)),
+)  # fmt: skip
 LOBES = ("frontal", "parietal", "temporal", "occipital", "cerebellum")
-CORONA = (((25, -8, 27), (9, 26, 9), 0, 0),)
+CORONA = (Ellipsoid((25, -8, 27), (9, 26, 9)),)
+DEEP = Ellipsoid((0, -12, 12), (30, 46, 22))
+"""Around the ventricles: fluid outside it lies in sulci."""
 
 
 def region_table() -> pd.DataFrame:
@@ -72,29 +81,23 @@ def index_of(name: str) -> int:
     return int(found.iloc[0])
 
 
-def radius(
-    points: Float[ndarray, "*grid 3"],
-    centre: tuple[float, ...],
-    semi_axes: tuple[float, ...],
-    yaw: float,
-    pitch: float,
-) -> Float[ndarray, "*grid"]:
+def radius(points: Float[ndarray, "*grid 3"], ellipsoid: Ellipsoid) -> Float[ndarray, "*grid"]:
     """Normalised radius of an ellipsoid: 1 on its surface, 0 at its centre."""
-    a, b = np.deg2rad([yaw, pitch])
+    a, b = np.deg2rad([ellipsoid.yaw, ellipsoid.pitch])
     about_z = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
     about_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
-    local = (points - np.array(centre)) @ (about_z @ about_x) / np.array(semi_axes)
-    return np.linalg.norm(local, axis=-1)
+    local = (points - np.array(ellipsoid.centre)) @ (about_z @ about_x)
+    return np.linalg.norm(local / np.array(ellipsoid.semi_axes), axis=-1)
 
 
 def membership(
-    points: Float[ndarray, "*grid 3"], ellipsoids: tuple, side: str, voxel: float
+    points: Float[ndarray, "*grid 3"], ellipsoids: tuple[Ellipsoid, ...], side: str, voxel: float
 ) -> Float[ndarray, "*grid"]:
     """Share of each voxel (edge ``voxel`` mm) inside the union of ellipsoids, mirrored for the left side."""
     facing = points * np.array([1.0 if side == "right" else -1.0, 1.0, 1.0])
     shares = []
-    for centre, semi_axes, yaw, pitch in ellipsoids:
-        distance = (radius(facing, centre, semi_axes, yaw, pitch) - 1) * min(semi_axes)
+    for ellipsoid in ellipsoids:
+        distance = (radius(facing, ellipsoid) - 1) * min(ellipsoid.semi_axes)
         shares.append(np.clip(0.5 - distance / voxel, 0, 1))
     return np.maximum.reduce(shares)
 
@@ -150,7 +153,7 @@ def parcellate(
         _sides(labels, is_grey & (which == k), right, f"{name} grey matter")
     _sides(labels, is_white, right, "white matter")
     labels[brainstem(points) & (is_white | is_grey)] = index_of("brainstem")
-    deep = radius(points, (0, -12, 12), (30, 46, 22), 0, 0) < 1
+    deep = radius(points, DEEP) < 1
     _sides(labels, deep & (csf > 0.5), right, "ventricles")
     for side in SIDES:
         labels[is_white & (membership(points, CORONA, side, voxel) > 0.5)] = index_of(f"corona radiata {side}")

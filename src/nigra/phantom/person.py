@@ -58,9 +58,9 @@ def _spread(seed: int, number: int, step: float) -> float:
 def draw_person(group: str, number: int, seed: int, anatomy: Anatomy) -> Person:
     """Draw subject ``number`` (from 1) of a group.
 
-    Age 42-80 years. Per decade: FA -2 % in white matter, MD +1.5 %, ventricle walls +0.6 mm. Male: FA +1 % in
-    white matter, brain +0.4 %. Between subjects of one age and sex: sd 2.5 % in FA and 2 % in MD of grey and white
-    matter, 5 % and 3 % in each nucleus on top.
+    Age 42-80 years. Per decade: FA -2 % in white matter, MD +1.5 %, ventricle walls +0.5 mm. Male: FA +1 % in
+    white matter, residual size +0.2 %. Between subjects of one age and sex: sd 2.5 % in FA and 2 % in MD of grey
+    and white matter, 5 % and 3 % in each nucleus on top.
     """
     key = (int(group == PATIENT), number)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, 0)))
@@ -75,7 +75,7 @@ def draw_person(group: str, number: int, seed: int, anatomy: Anatomy) -> Person:
         md[tissue] = (1 + 0.015 * decades) * (1 + 0.02 * normal())
     for name in anatomy.nuclei_names:
         fa[name], md[name] = fa["grey"] * (1 + 0.05 * normal()), md["grey"] * (1 + 0.03 * normal())
-    x, y, z = 1 + 0.004 * (2 * male - 1) + 0.008 * normal() + 0.004 * normal(3)
+    x, y, z = 1 + 0.002 * (2 * male - 1) + 0.004 * normal() + 0.003 * normal(3)
     is_patient = group == PATIENT
     return Person(
         participant_id=f"sub-{'P' if is_patient else 'C'}{number:03d}",
@@ -87,7 +87,7 @@ def draw_person(group: str, number: int, seed: int, anatomy: Anatomy) -> Person:
         worse_side=str(rng.choice(["L", "R"])) if is_patient else None,
         hoehn_yahr=1 + number % 2 if is_patient else None,
         scale=(float(x), float(y), float(z)),
-        widening_mm=float(0.6 * decades + 0.7 * normal()),
+        widening_mm=float(0.5 * decades + 0.5 * normal()),
         fa={name: float(value) for name, value in fa.items()},
         md={name: float(value) for name, value in md.items()},
         fields_key=(*key, 1),

@@ -12,7 +12,7 @@ from nigra.phantom.disease import plan, plant, truth
 from nigra.phantom.person import Person
 from nigra.shapes import Labels, Mask
 
-DISPLACEMENT = ((16.0, 0.9), (6.0, 0.35))
+DISPLACEMENT = ((16.0, 0.5), (6.0, 0.2))
 """Width in mm and standard deviation in mm per axis of the displacement left after registration."""
 SITE_GAIN = {"siteA": (1.0, 1.0), "siteB": (0.99, 1.01)}
 """Gain on FA and MD of each scanner."""
@@ -55,7 +55,7 @@ def tissue(
     axes = axes_mm(anatomy.resolution)
     maps = []
     for channel, factor, white in ((0, person.fa, anatomy.white_fa), (1, person.md, WHITE_MD)):
-        local = 1 + 0.03 * smooth_field(rng, axes, 15)
+        local = 1 + 0.03 * smooth_field(rng, axes, 15.0)
         solid = anatomy.white * (white * factor["white"]) + anatomy.grey * (GREY[channel] * factor["grey"])
         values = anatomy.nuclei_values[:, channel] * [factor[name] for name in anatomy.nuclei_names]
         solid.flat[anatomy.nuclei_voxels] += (values @ anatomy.nuclei_shares).astype(np.float32)
@@ -91,7 +91,7 @@ def acquire(
     Basser, MRM 1996): FA' = hypot(FA + e1, e2), sd 0.025 at 2 mm. MD noise is proportional, sd 2.5 % at 2 mm.
     """
     axes = axes_mm(resolution)
-    gain_fa, gain_md = (g * (1 + 0.01 * smooth_field(rng, axes, 40)) for g in SITE_GAIN[person.site])
+    gain_fa, gain_md = (g * (1 + 0.01 * smooth_field(rng, axes, 40.0)) for g in SITE_GAIN[person.site])
     noise = person.stream(person.noise_key)
     sd = np.float32(0.025 * (2 / resolution) ** 1.5)
     e1, e2, e3 = (sd * noise.standard_normal(fa.shape, dtype=np.float32) for _ in range(3))
