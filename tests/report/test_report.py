@@ -7,7 +7,7 @@ import pytest
 
 from nigra.errors import NigraError
 from nigra.figures import false_positive_check, read_training, save, training_curves
-from nigra.files import read_tsv, write_tsv
+from nigra.files import read_tsv, write_json, write_tsv
 from nigra.report import build_report
 from nigra.report.build import SECTIONS
 from tests.report.fake_run import MODELS, REGIONS, write_run
@@ -46,8 +46,8 @@ def run(tmp_path_factory):
     run = write_run(tmp_path_factory.mktemp("study"), hostile=HOSTILE)
     regions = read_tsv(run / "regions.tsv")
     controls = regions[(regions["region"] == "whole brain") & (regions["group"] == "control")]
-    save(false_positive_check(controls), run / "figures" / "false_positive_check", ("svg",))
-    save(training_curves(read_training(run)), run / "figures" / f"training_curves-{MODELS[0]}", ("png",))
+    save(false_positive_check(controls), run / "figures" / "false-positives", ("svg",))
+    save(training_curves(read_training(run)), run / "figures" / f"training-{MODELS[0]}", ("png",))
     return run
 
 
@@ -99,8 +99,8 @@ def test_pictures_are_inside_and_absent_ones_named(page):
     assert kinds == ["data:image/png", "data:image/svg+xml"]
     assert all(len(image["alt"]) > 20 for image in page.all("img"))
     assert f"Training curves: {MODELS[0]}" in page.text
-    assert "figure1.png" in page.text
-    assert "figures/training_curves.png" not in page.text
+    assert "figures/cohort.png" in page.text
+    assert "figures/training.png" not in page.text
 
 
 def test_tables_sort_by_keyboard(page):
@@ -141,8 +141,8 @@ def test_the_flow_counts_subjects_and_says_why_one_is_out(source, page):
     boxes = re.findall(r"<li><b>(\d+)</b><span>(.*?)</span><small>(.*?)</small>", source)
     assert boxes == [
         ("21", "subjects found", ""),
-        ("20", "passed the gate", "1 excluded"),
-        ("20", "prepared and used", "12 controls, 8 patients"),
+        ("20", "kept", "1 excluded"),
+        ("20", "used in this run", "12 controls, 8 patients"),
         ("2", "draws of training and test subjects", "patients never train"),
     ]
     assert "FA lies in [0, 1], but found 1.7" in page.text
@@ -154,7 +154,7 @@ def test_an_empty_run_names_what_is_absent(tmp_path):
     run.mkdir(parents=True)
     page = Page(build_report(run).read_text(encoding="utf-8"))
     assert [section["id"] for section in page.all("section")] == [name for name, _ in SECTIONS]
-    for name in ("runs/bare/evaluation.tsv", "runs/bare/settings.yaml", "participants.tsv", "figure1.png"):
+    for name in ("runs/bare/evaluation.tsv", "runs/bare/settings.yaml", "participants.tsv", "figures/cohort.png"):
         assert name in page.text
     assert page.text.count("not a medical device") == 2
 
@@ -165,6 +165,41 @@ def test_a_run_without_patients_compares_nothing(tmp_path):
     text = Page(build_report(run).read_text(encoding="utf-8")).text
     assert "12 controls and no patients: nothing is compared" in text
     assert "AUC 0." not in text
+
+
+def test_a_run_with_groups_of_its_own_says_what_they_stand_for(tmp_path):
+    run = write_run(tmp_path)
+    people = read_tsv(tmp_path / "participants.tsv")
+    write_tsv(tmp_path / "participants.tsv", people.assign(group="control"))  # healthy volunteers, grouped by age
+    settings = (run / "settings.yaml").read_text()
+    (run / "settings.yaml").write_text(settings + "groups: {control_name: under 45, patient_name: over 65}\n")
+    text = Page(build_report(run).read_text(encoding="utf-8")).text
+    assert "The cohort has 12 controls and 8 patients" in text
+    assert "“control” stands for under 45 and “patient” stands for over 65" in text
+    assert "12 under 45, 8 over 65" in text
+    assert "Over 65, mean %" in text
+
+
+def test_a_subject_lost_in_preparation_is_listed_once(tmp_path):
+    run = write_run(tmp_path)
+    lost = pd.DataFrame(
+        {"participant_id": ["sub-X001", "sub-X002"], "status": "failed", "reason": "no brain found"}
+    )
+    write_tsv(tmp_path / "quality.tsv", lost)
+    source = build_report(run).read_text(encoding="utf-8")
+    rows = Page(source).rows("excluded", source)
+    assert [row[0] for row in rows] == ["sub-X001", "sub-X002"]
+    assert "no brain found" in rows[1][1]
+
+
+def test_a_study_made_from_a_phantom_says_so(tmp_path):
+    run = write_run(tmp_path / "study", synthetic=False)
+    write_json(tmp_path / "my phantom" / "dataset_description.json", {"Name": "nigra phantom: synthetic maps"})
+    origin = [{"URL": (tmp_path / "my phantom").as_uri()}]
+    banner = "not a finding about Parkinson"
+    assert banner not in build_report(run).read_text(encoding="utf-8")
+    write_json(tmp_path / "study" / "dataset_description.json", {"Name": "prepared", "SourceDatasets": origin})
+    assert banner in build_report(run).read_text(encoding="utf-8")
 
 
 def test_a_missing_run_is_one_sentence(tmp_path):

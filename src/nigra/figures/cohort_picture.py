@@ -71,7 +71,8 @@ def cohort_picture(
     ``affine``; ``names`` maps label to region. ``level_mm`` is the axial level (default: the slice with most
     nuclei, or with most of the regions called ``nuclei``), ``scale_max`` the upper end of the scale in percent
     (default: the 99 % quantile of what is shown, rounded up; higher values take the top colour and the bar ends
-    in an arrow). Raises ``NigraError`` without a test control or when no region of ``labels`` has a percentage.
+    in an arrow); ``group_names`` says what a run calls its control and patient. Raises ``NigraError`` without a test
+    control or when no region of ``labels`` has a percentage.
     """
     table = percent.pivot_table(index="participant_id", columns="region", values="percent", aggfunc="mean")
     groups = percent.drop_duplicates("participant_id").set_index("participant_id")["group"]
@@ -87,13 +88,22 @@ def cohort_picture(
     if not np.isfinite(values.to_numpy(dtype=float)).any():
         raise NigraError("no region of the atlas at this level has a percentage; choose another level or atlas.")
     top = float(scale_max) if scale_max else round_up(float(np.nanquantile(values.to_numpy(dtype=float), 0.99)))
-    called = {"control": "Controls", "patient": "Patients", **(group_names or {})}
+    called = {group: heading((group_names or {}).get(group, group)) for group in ("control", "patient")}
     choice = "" if len(drawn) == len(patients) else f", {len(drawn)} drawn at random with seed {seed}"
     blocks = [(f"{called['control']}, held out (n = {len(controls)})", controls)]
     if drawn:
         blocks.append((f"{called['patient']} (n = {len(patients)}{choice})", drawn))
     level = f"axial slice, z = {axial.level_of(k, affine):.3g} mm".replace("-", "\N{MINUS SIGN}")
     return compose(title, level, blocks, values, names, scene, top, affine, expected_percent)
+
+
+def heading(name: str) -> str:
+    """A group's name as a heading.
+
+    >>> heading("control"), heading("over 65")
+    ('Controls', 'Over 65')
+    """
+    return name[:1].upper() + name[1:] + ("s" if name in ("control", "patient") else "")
 
 
 def draw_patients(patients: list[str], shown: int, seed: int) -> list[str]:

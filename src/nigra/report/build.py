@@ -54,6 +54,7 @@ def contents(sources: Sources) -> dict[str, Any]:
     assets = files("nigra.report")
     provenance = sources.provenance
     return {
+        "title": str(sources.settings.get("title") or f"Run {sources.run.name}"),
         "study": str(sources.description.get("Name") or sources.run.parent.parent.name),
         "run": sources.run.name,
         "created": date_words(provenance.get("created")),
@@ -87,7 +88,7 @@ def tables(sources: Sources) -> dict[str, Table]:
     """The tables by name; one without its file is left out, and the page says so."""
     made = {"settings": settings_table(sources), **provenance_tables(sources)}
     if not sources.regions.empty:
-        made["regions"] = region_table(sources.regions)
+        made["regions"] = region_table(sources.regions, sources.names)
     if not sources.evaluation.empty:
         made["evaluation"] = evaluation_table(sources.evaluation)
     if not sources.calibration.empty:
@@ -99,12 +100,14 @@ def provenance_tables(sources: Sources) -> dict[str, Table]:
     """Versions, machine, seeds and hashes of what made this run."""
     provenance = sources.provenance
     seeds = [(name, value) for name, value in flatten(sources.settings) if "seed" in name.rsplit(".", 1)[-1]]
-    machine = [(str(key), str(value)) for key, value in provenance.get("machine", {}).items()]
+    if provenance.get("seeds"):
+        seeds = [(f"seed: {name}", str(value)) for name, value in provenance["seeds"].items()]
+    machine = [*provenance.get("machine", {}).items(), *provenance.get("execution", {}).items()]
     hashes = [("settings", hash_settings(sources.settings))] if sources.settings else []
     hashes += [(str(name), str(value)) for name, value in provenance.get("inputs", {}).items()]
     versions = [(str(name), str(value)) for name, value in provenance.get("versions", {}).items()]
     return {
         "versions": pairs("versions", ("Software", "Version"), versions),
-        "machine": pairs("machine", ("Machine and seeds", "Value"), machine + seeds),
+        "machine": pairs("machine", ("Machine and seeds", "Value"), [*machine, *seeds]),
         "hashes": pairs("hashes", ("Input", "SHA-256"), hashes),
     }

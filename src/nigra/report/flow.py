@@ -5,9 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nigra.report.sources import Sources
-from nigra.report.tables import Cell, Table, count, pairs
-
-PLURAL = {"control": "controls", "patient": "patients"}
+from nigra.report.tables import Cell, Table, count, pairs, several
 
 
 @dataclass(frozen=True)
@@ -28,17 +26,18 @@ def cohort_flow(sources: Sources) -> Flow:
     if not sources.intake.empty:
         kept = int((sources.intake["kept"].astype(str).str.lower() == "yes").sum())
         steps.append((str(len(sources.intake)), "subjects found", ""))
-        steps.append((str(kept), "passed the gate", f"{len(sources.intake) - kept} excluded"))
+        steps.append((str(kept), "kept", f"{len(sources.intake) - kept} excluded"))
     used = {name for draw in sources.splits for name in [*draw.get("train", []), *draw.get("test", [])]}
     if used:
         groups = people.set_index("participant_id")["group"].to_dict() if "group" in people else {}
         detail = ", ".join(
-            f"{sum(groups.get(name) == group for name in used)} {plural}" for group, plural in PLURAL.items()
+            several(sum(groups.get(name) == group for name in used), name_)
+            for group, name_ in sources.names.items()
         )
-        steps.append((str(len(used)), "prepared and used", detail))
+        steps.append((str(len(used)), "used in this run", detail))
         steps.append((str(len(sources.splits)), "draws of training and test subjects", "patients never train"))
     rows = [(name, reason) for name, reason in excluded]
-    return Flow(steps, pairs("excluded", ("Subject", "Reason"), rows), group_table(people), draw_table(sources))
+    return Flow(steps, pairs("excluded", ("Subject", "Reason"), rows), group_table(sources), draw_table(sources))
 
 
 def exclusions(sources: Sources) -> list[tuple[str, str]]:
@@ -49,7 +48,9 @@ def exclusions(sources: Sources) -> list[tuple[str, str]]:
         rows += [(str(r["participant_id"]), text(r.get("reason"))) for r in out.to_dict("records")]
     if "status" in sources.quality:
         failed = sources.quality[sources.quality["status"].astype(str).str.lower() == "failed"]
-        rows += [(str(r["participant_id"]), text(r.get("reason"))) for r in failed.to_dict("records")]
+        listed = {name for name, _ in rows}
+        lost = [r for r in failed.to_dict("records") if r["participant_id"] not in listed]
+        rows += [(str(r["participant_id"]), text(r.get("reason"))) for r in lost]
     return rows
 
 
@@ -58,8 +59,9 @@ def text(value: object) -> str:
     return "no reason recorded" if value is None or value != value or value == "" else str(value)
 
 
-def group_table(people: pd.DataFrame) -> Table:
+def group_table(sources: Sources) -> Table:
     """Number, age and sex of each group."""
+    people = sources.participants
     heads = ("Group", "Subjects", "Age, mean (SD)", "Age, range", "Women", "Men")
     rows = []
     for group, members in people.groupby("group", sort=True) if "group" in people else []:
@@ -67,7 +69,7 @@ def group_table(people: pd.DataFrame) -> Table:
         known = age.notna().any()
         sex = members["sex"].astype(str).str.upper().str[:1] if "sex" in members else pd.Series(dtype=str)
         rows.append([
-            Cell(str(group)), count(len(members)),
+            Cell(sources.names.get(str(group), str(group))), count(len(members)),
             Cell(f"{age.mean():.1f} ({age.std(ddof=1):.1f})", age.mean()) if known else Cell("–"),
             Cell(f"{age.min():.0f} to {age.max():.0f}", age.min()) if known else Cell("–"),
             count((sex == "F").sum()), count((sex == "M").sum()),

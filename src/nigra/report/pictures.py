@@ -19,27 +19,31 @@ class Picture:
 
 @dataclass(frozen=True)
 class Declared:
-    """A picture the report looks for: ``stem`` in the run folder, one file or one per model (``stem-MODEL``)."""
+    """A picture the report looks for: ``stem`` in the run folder, one file or one per model (``stem-MODEL``).
+
+    ``instead`` is taken where there is no ``stem``.
+    """
 
     section: str
     stem: str
     title: str
     alt: str
+    instead: str = ""
 
 
 DECLARED = (
-    Declared("cohort-picture", "figure1", "Cohort picture",
+    Declared("cohort-picture", "figures/cohort", "Cohort picture",
              "One brain slice per subject, controls above patients, regions coloured by their percentage of "
-             "abnormal voxels on one scale."),
-    Declared("architecture", "figures/architecture", "Architectures",
+             "abnormal voxels on one scale.", instead="figure1"),
+    Declared("architecture", "figures/models", "Architectures",
              "Each model drawn as a row of boxes, one per tensor, with its size printed below."),
-    Declared("training", "figures/training_curves", "Training curves",
+    Declared("training", "figures/training", "Training curves",
              "Loss terms against epoch, one thin line per model and draw."),
     Declared("examples", "figures/reconstructions", "Example reconstructions",
              "Rows of subjects; columns input, reconstruction, error and score at one axial level."),
-    Declared("examples", "figures/score_maps", "Score maps",
+    Declared("examples", "figures/scores", "Score maps",
              "Rows of subjects; columns axial levels; score in colour with the threshold outlined."),
-    Declared("calibration", "figures/false_positive_check", "False-positive check",
+    Declared("calibration", "figures/false-positives", "False-positive check",
              "Percentage of abnormal voxels of each test control per draw, against the expected line."),
 )  # fmt: skip
 
@@ -49,21 +53,25 @@ def find_pictures(run: Path) -> tuple[dict[str, list[Picture]], list[str]]:
     found: dict[str, list[Picture]] = {}
     absent = []
     for declared in DECLARED:
-        folder, stem = (run / declared.stem).parent, Path(declared.stem).name
-        names = {path.stem for end in ("png", "svg") for path in folder.glob(f"{stem}*.{end}")}
-        names = {name for name in names if name == stem or name.startswith(f"{stem}-")}
+        names = names_of(run / declared.stem) or (names_of(run / declared.instead) if declared.instead else {})
         if not names:
             absent.append(declared.stem)
-        for name in sorted(names):
-            model = name.removeprefix(stem).lstrip("-")
+        for name, model in names.items():
             title = f"{declared.title}: {model}" if model else declared.title
-            found.setdefault(declared.section, []).append(Picture(embed(folder, name), title, declared.alt))
+            found.setdefault(declared.section, []).append(Picture(embed(name), title, declared.alt))
     return found, absent
 
 
-def embed(folder: Path, name: str) -> str:
-    """The SVG when it is small, else the PNG, as a data URI."""
-    png, svg = folder / f"{name}.png", folder / f"{name}.svg"
+def names_of(stem: Path) -> dict[Path, str]:
+    """Pictures called ``stem`` or ``stem-MODEL``, without ending, and the model."""
+    paths = {path.with_suffix("") for end in ("png", "svg") for path in stem.parent.glob(f"{stem.name}*.{end}")}
+    ours = sorted(path for path in paths if path == stem or path.name.startswith(f"{stem.name}-"))
+    return {path: path.name.removeprefix(stem.name).removeprefix("-") for path in ours}
+
+
+def embed(path: Path) -> str:
+    """The SVG when it is small, else the PNG, as a data URI; ``path`` is without ending."""
+    png, svg = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.svg")
     chosen = svg if svg.exists() and (svg.stat().st_size <= SVG_LIMIT or not png.exists()) else png
     kind = "svg+xml" if chosen.suffix == ".svg" else "png"
     return f"data:image/{kind};base64,{b64encode(chosen.read_bytes()).decode()}"

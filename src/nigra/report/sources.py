@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlparse
 
 import pandas as pd
 import yaml
@@ -24,11 +25,16 @@ TEXT = (
     "reason",
     "note",
 )
+LEFT_OUT = "not in this run"
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything the report is made of; ``absent`` lists the files that were not there."""
+    """Everything the report is made of; ``absent`` lists the files that were not there.
+
+    ``participants`` carry the groups of this run, which may differ from those of the study; ``names`` says what
+    the run calls its controls and patients.
+    """
 
     run: Path
     description: dict[str, Any]
@@ -41,6 +47,7 @@ class Sources:
     regions: pd.DataFrame
     evaluation: pd.DataFrame
     calibration: pd.DataFrame
+    names: dict[str, str]
     synthetic: bool
     absent: list[str] = field(default_factory=list)
 
@@ -65,18 +72,22 @@ def read_sources(run: Path) -> Sources:
 
     description = json(study / "dataset_description.json")
     settings = read_settings(run / "settings.yaml") if here(run / "settings.yaml") else {}
+    splits = (json(run / "splits.json") or {}).get("draws", [])
+    regions = table(run / "regions.tsv")
+    named = settings.get("groups") or {}
     return Sources(
         run=run,
         description=description,
         settings=settings,
         provenance=json(run / "provenance.json"),
-        splits=(json(run / "splits.json") or {}).get("draws", []),
+        splits=splits,
         intake=table(study / "intake.tsv"),
-        participants=table(study / "participants.tsv"),
+        participants=groups_of_run(table(study / "participants.tsv"), splits, regions),
         quality=read_tsv(study / "quality.tsv", TEXT) if (study / "quality.tsv").exists() else pd.DataFrame(),
-        regions=table(run / "regions.tsv"),
+        regions=regions,
         evaluation=table(run / "evaluation.tsv"),
         calibration=table(run / "calibration.tsv"),
+        names={group: str(named.get(f"{group}_name") or group) for group in ("control", "patient")},
         synthetic=is_synthetic(description, study / "participants.json"),
         absent=absent,
     )
@@ -91,11 +102,25 @@ def read_settings(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def groups_of_run(people: pd.DataFrame, splits: list[dict[str, Any]], regions: pd.DataFrame) -> pd.DataFrame:
+    """Participants with the group they had in this run: who trains is a control, the region table says the rest."""
+    if people.empty or not splits:
+        return people
+    groups = dict(zip(regions["participant_id"], regions["group"], strict=True)) if "group" in regions else {}
+    groups |= {name: "control" for draw in splits for name in draw.get("train", [])}
+    own = dict(zip(people["participant_id"], people["group"], strict=True)) if "group" in people else {}
+    groups |= {name: own.get(name) for draw in splits for name in draw.get("test", []) if name not in groups}
+    return people.assign(group=people["participant_id"].map(groups).fillna(LEFT_OUT))
+
+
 def is_synthetic(description: dict[str, Any], participants: Path) -> bool:
-    """Whether the data set calls itself synthetic, or its name a phantom."""
-    told = str(description) + (participants.read_text(encoding="utf-8") if participants.exists() else "")
-    name = str(description.get("Name", ""))
-    return bool(re.search(r"\bsynthetic\b", told, re.IGNORECASE) or re.search(r"\bphantom\b", name, re.IGNORECASE))
+    """Whether the data set, or one it was made from, calls itself synthetic or a phantom."""
+    told = [str(description), participants.read_text(encoding="utf-8") if participants.exists() else ""]
+    for source in description.get("SourceDatasets") or []:
+        path = Path(unquote(urlparse(str(source.get("URL", ""))).path)) / "dataset_description.json"
+        if path.is_file():
+            told.append(path.read_text(encoding="utf-8"))
+    return re.search(r"\b(synthetic|phantom)\b", " ".join(told), re.IGNORECASE) is not None
 
 
 def flatten(settings: Any, prefix: str = "") -> list[tuple[str, str]]:

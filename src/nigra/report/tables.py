@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from nigra.report.sources import Sources, flatten
+from nigra.statistics.groups import GMEAN_TEST
 
-OPTIMISTIC = "g-mean, cut-off chosen on test"
 FEW_VOXELS = 10
 
 
@@ -65,7 +65,7 @@ def evaluation_table(evaluation: pd.DataFrame) -> Table:
         low, high = number(row.get("low")), number(row.get("high"))
         interval = low if low.mark else Cell(f"{low.text} to {high.text}", low.key)
         measure, note = str(row["measure"]), row.get("note")
-        optimistic = measure == OPTIMISTIC  # then the badge says what the note says
+        optimistic = measure == GMEAN_TEST  # then the badge says what the note says
         rows.append([
             Cell(str(row.get("model", ""))), Cell(str(row["region"])),
             Cell(measure, mark="optimistic" if optimistic else ""), number(row["estimate"]), interval,
@@ -77,9 +77,10 @@ def evaluation_table(evaluation: pd.DataFrame) -> Table:
     return Table("evaluation", heads, rows, frozenset(range(3, 13)), long=True)
 
 
-def region_table(regions: pd.DataFrame) -> Table:
+def region_table(regions: pd.DataFrame, names: dict[str, str]) -> Table:
     """Test subjects' percentage of abnormal voxels per model and region; draws are averaged within a subject."""
-    heads = ("Model", "Region", "Voxels", "Controls, mean %", "SD", "Patients, mean %", "SD",
+    first, second = (name[:1].upper() + name[1:] for name in (names["control"], names["patient"]))
+    heads = ("Model", "Region", "Voxels", f"{first}, mean %", "SD", f"{second}, mean %", "SD",
              "Difference, % points", "Note")  # fmt: skip
     test = regions[regions["set"] == "test"]
     keys = ["model", "region"]
@@ -123,6 +124,15 @@ def calibration_table(calibration: pd.DataFrame) -> Table:
 def settings_table(sources: Sources) -> Table:
     """``settings.yaml`` with dotted names."""
     return pairs("settings", ("Setting", "Value"), flatten(sources.settings) if sources.settings else [])
+
+
+def several(n: int, name: str) -> str:
+    """A number of subjects of a group.
+
+    >>> several(12, "control"), several(1, "patient"), several(8, "over 65")
+    ('12 controls', '1 patient', '8 over 65')
+    """
+    return f"{n} {name}s" if name in ("control", "patient") and n != 1 else f"{n} {name}"
 
 
 def pairs(name: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 
 from nigra.report.sources import Sources
-from nigra.report.tables import OPTIMISTIC
+from nigra.report.tables import several
+from nigra.statistics.groups import AUC, GMEAN_HELD_OUT, GMEAN_TEST
 
 WHOLE = "whole brain"
-FIXED = "g-mean, cut-off from held-out controls"
 
 
 def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
     """Headed groups of sentences: the cohort, then per model its false positives, its result and its regions."""
-    groups = [("Cohort", cohort_words(sources.participants))]
+    groups = [("Cohort", cohort_words(sources.participants, sources.names))]
     tables = [table for table in (sources.evaluation, sources.calibration) if "model" in table]
     for model in dict.fromkeys(str(name) for table in tables for name in table["model"]):
         result = model_words(of_model(sources.evaluation, model))
@@ -30,14 +30,17 @@ def of_model(table: pd.DataFrame, model: str) -> pd.DataFrame:
     return table[table["model"].astype(str) == model] if "model" in table else table
 
 
-def cohort_words(people: pd.DataFrame) -> list[str]:
-    """Who was compared."""
+def cohort_words(people: pd.DataFrame, names: dict[str, str]) -> list[str]:
+    """Who was compared, and what this run's groups stand for."""
     if "group" not in people:
         return []
-    controls, patients = ((people["group"] == group).sum() for group in ("control", "patient"))
-    if not patients:
-        return [f"The cohort has {controls} controls and no patients: nothing is compared between groups."]
-    return [f"The cohort has {controls} controls and {patients} patients; the models learned from controls alone."]
+    counts = {group: int((people["group"] == group).sum()) for group in names}
+    if not counts["patient"]:
+        return [f"The cohort has {several(counts['control'], 'control')} and no patients: nothing is compared."]
+    said = " and ".join(several(counts[group], group) for group in names)
+    sentences = [f"The cohort has {said}; the models learned from controls alone."]
+    meant = [f"“{group}” stands for {name}" for group, name in names.items() if group != name]
+    return sentences + ([f"In this run {' and '.join(meant)}: no statement about any disease."] if meant else [])
 
 
 def calibration_words(rows: pd.DataFrame) -> list[str]:
@@ -58,7 +61,7 @@ def model_words(rows: pd.DataFrame) -> list[str]:
     if rows.empty:
         return []
     sentences = []
-    auc, fixed, chosen = (find(rows, measure, WHOLE) for measure in ("auc", FIXED, OPTIMISTIC))
+    auc, fixed, chosen = (find(rows, measure, WHOLE) for measure in (AUC, GMEAN_HELD_OUT, GMEAN_TEST))
     if auc:
         sentences.append(f"Whole brain: AUC {estimate(auc)}; {against_chance(auc, 0.5)}")
     if fixed:
@@ -76,7 +79,7 @@ def model_words(rows: pd.DataFrame) -> list[str]:
 
 def region_words(rows: pd.DataFrame) -> list[str]:
     """How many regions differ from chance after correction, and which the largest are."""
-    regions = rows[(rows["measure"] == "auc") & (rows["region"] != WHOLE) & rows["estimate"].notna()]
+    regions = rows[(rows["measure"] == AUC) & (rows["region"] != WHOLE) & rows["estimate"].notna()]
     if regions.empty or "q" not in regions:
         return []
     found = regions[regions["q"] < 0.05].sort_values("estimate", ascending=False)
