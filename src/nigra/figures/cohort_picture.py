@@ -71,8 +71,8 @@ def cohort_picture(
     ``affine``; ``names`` maps label to region. ``level_mm`` is the axial level (default: the slice with most
     nuclei, or with most of the regions called ``nuclei``), ``scale_max`` the upper end of the scale in percent
     (default: the 99 % quantile of what is shown, rounded up; higher values take the top colour and the bar ends
-    in an arrow); ``group_names`` says what a run calls its control and patient. Raises ``NigraError`` without a test
-    control or when no region of ``labels`` has a percentage.
+    in an arrow); ``group_names`` says what a run calls its control and patient. Raises ``NigraError`` without a
+    test control or when no region of ``labels`` has a percentage.
     """
     table = percent.pivot_table(index="participant_id", columns="region", values="percent", aggfunc="mean")
     groups = percent.drop_duplicates("participant_id").set_index("participant_id")["group"]

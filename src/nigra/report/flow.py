@@ -31,8 +31,8 @@ def cohort_flow(sources: Sources) -> Flow:
     if used:
         groups = people.set_index("participant_id")["group"].to_dict() if "group" in people else {}
         detail = ", ".join(
-            several(sum(groups.get(name) == group for name in used), name_)
-            for group, name_ in sources.names.items()
+            several(sum(groups.get(name) == group for name in used), called)
+            for group, called in sources.names.items()
         )
         steps.append((str(len(used)), "used in this run", detail))
         steps.append((str(len(sources.splits)), "draws of training and test subjects", "patients never train"))
