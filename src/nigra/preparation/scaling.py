@@ -1,7 +1,7 @@
 """Intensity scaling to 0-1 by quantiles of the training controls (isbi2023)."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -50,7 +50,7 @@ class IntensityScaling:
         }  # fmt: skip
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
+    def from_json(cls, content: dict[str, Any]) -> "IntensityScaling":
         """The inverse of ``to_json``."""
         low, high = np.array(content["low"]), np.array(content["high"])
         return cls(low, high, content["clip"], tuple(content["fitted_on"]))

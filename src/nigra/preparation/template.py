@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import voxel_sizes
 from scipy.ndimage import affine_transform, binary_fill_holes, gaussian_filter
 
 from nigra.errors import NigraError
@@ -60,7 +61,7 @@ def on_grid(image: nib.Nifti1Image, resolution: float, labels: bool = False) -> 
     if labels:
         whole = np.rint(data).astype(np.int32)
         return affine_transform(whole, to_source, output_shape=shape, order=0, output=np.int32)
-    coarser = np.clip(resolution / nib.affines.voxel_sizes(image.affine), 1, None)
+    coarser = np.clip(resolution / voxel_sizes(image.affine), 1, None)
     smooth = gaussian_filter(data.astype(np.float32), np.sqrt(coarser**2 - 1) / 2.355)
     return affine_transform(smooth, to_source, output_shape=shape, order=1)
 

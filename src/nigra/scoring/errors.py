@@ -5,7 +5,7 @@ between input and reconstruction. It is blind to the direction of a change: an F
 """
 
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class ScoreSettings(BaseModel):
     stride: int = Field(1, ge=1, description="voxels between patch centres; more than 1 needs overlap: average")
 
     @model_validator(mode="after")
-    def _every_voxel_is_reached(self) -> Self:
+    def _every_voxel_is_reached(self) -> "ScoreSettings":
         if self.stride > 1 and self.overlap == "centre":
             raise ValueError(
                 f"stride {self.stride} with overlap: centre leaves voxels without a score; use average"

@@ -1,7 +1,7 @@
 """What a run is: settings that change its results (``RunSettings``), and those that do not (``Execution``)."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -97,7 +97,7 @@ class AtlasSettings(Settings):
     )
 
     @model_validator(mode="after")
-    def _file_is_named(self) -> Self:
+    def _file_is_named(self) -> "AtlasSettings":
         if (self.name == "file") != (self.dseg is not None):
             raise ValueError("atlas name: file and dseg: PATH go together; give both or neither")
         return self
@@ -141,7 +141,7 @@ class RunSettings(Settings):
     figures: FigureSettings = Field(FigureSettings(), description="pictures")
 
     @model_validator(mode="after")
-    def _models_have_names_of_their_own(self) -> Self:
+    def _models_have_names_of_their_own(self) -> "RunSettings":
         labels = [model.label for model in self.models]
         if len(set(labels)) < len(labels):
             raise ValueError(f"two models are both called {max(labels, key=labels.count)}; give each a name")

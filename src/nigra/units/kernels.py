@@ -3,12 +3,15 @@
 Both see volumes as (..., height, width, planes), see ``planes.planes_last``, so one kernel serves all planes.
 """
 
+from typing import no_type_check
+
 import numba
 import numpy as np
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
-def gather(volumes, mask, gain, offset, low, high, rows, locations, half, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, E501
+@no_type_check  # the suite's argument checks cannot go into compiled code
+def gather(volumes, mask, gain, offset, low, high, rows, locations, half, out):
     """Fill ``out`` (n, C, size, size) with scaled patches; beyond the border the nearest voxel is repeated."""
     height, width = mask.shape[0], mask.shape[1]
     size = 2 * half + 1
@@ -26,7 +29,8 @@ def gather(volumes, mask, gain, offset, low, high, rows, locations, half, out): 
 
 
 @numba.njit(nogil=True, cache=True)
-def scatter(values, locations, half, total, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+@no_type_check
+def scatter(values, locations, half, total, count):
     """Add patches (n, K, size, size) onto ``total`` (K, height, width, planes); pixels beyond it are dropped.
 
     Runs in one thread and adds in the order of the patches, so the result does not depend on a schedule.

@@ -6,11 +6,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.ndimage import maximum_filter
 
 from nigra.errors import NigraError
 from nigra.shapes import Mask
 from nigra.units.kernels import gather, scatter
-from nigra.units.planes import Plane, location_last, planes_last
+from nigra.units.planes import FIXED_AXIS, Plane, location_last, planes_last
 from nigra.units.source import Source
 
 Overlap = Literal["centre", "average"]
@@ -40,9 +41,19 @@ class Patches:
         return self.size, self.size
 
     def locate(self, mask: Mask, stride: int = 1) -> Int[ndarray, "n 3"]:
-        """Centres: every voxel of the mask whose index is a multiple of ``stride`` on each axis."""
-        locations = np.argwhere(mask)
-        return locations[(locations % stride == 0).all(axis=1)]
+        """Centres: every voxel of the mask; with a ``stride``, every so-manieth pixel of a plane, both ways.
+
+        With a stride, centres just outside the mask are kept where their patch still shows a part of it, so that
+        no voxel of the mask is left without a patch.
+        """
+        if stride == 1:
+            return np.argwhere(mask)
+        if stride > self.size:
+            raise NigraError(f"stride {stride} is longer than the patch ({self.size}); choose at most {self.size}.")
+        fixed = FIXED_AXIS[self.plane]
+        shown = maximum_filter(mask, size=[1 if axis == fixed else self.size for axis in range(3)])
+        locations = np.argwhere(shown)
+        return locations[(np.delete(locations, fixed, axis=1) % stride == 0).all(axis=1)]
 
     def cut(
         self, source: Source, rows: Int[ndarray, " n"], locations: Int[ndarray, "n 3"]

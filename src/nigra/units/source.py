@@ -1,7 +1,6 @@
 """What units are cut from: the volumes of many subjects, scaled and masked while they are read."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -27,14 +26,14 @@ class Source:
     high: float = np.inf
 
     @classmethod
-    def plain(cls, volumes: Volumes, mask: Mask | None = None) -> Self:
+    def plain(cls, volumes: Volumes, mask: Mask | None = None) -> "Source":
         """Values as they are; without a mask every voxel counts as inside."""
         channels, shape = volumes.shape[1], volumes.shape[2:]
         inside = np.ones(shape, dtype=bool) if mask is None else mask
         return cls(volumes, inside, np.ones(channels, np.float32), np.zeros(channels, np.float32))
 
     @classmethod
-    def scaled(cls, cohort: Cohort, scaling: IntensityScaling) -> Self:
+    def scaled(cls, cohort: Cohort, scaling: IntensityScaling) -> "Source":
         """The cohort's volumes on the 0-1 scale fitted on training controls."""
         low, high = (0.0, 1.0) if scaling.clip else (-np.inf, np.inf)
         return cls(cohort.volumes, cohort.mask, scaling.gain, scaling.offset, low, high)
