@@ -5,8 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 SHAPE = (11, 13, 9)
+
+# one thread per process: the suite runs in several, and threads that wait for each other on a busy machine crawl
+torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ class TrainingSettings(BaseModel):
     validation_fraction: float = Field(
         0.0, ge=0, lt=1, description="share of the training controls kept out of the gradient to watch the loss"
     )
-    keep: Literal["last", "best-on-validation"] = Field("last", description="which epoch's weights become the model")
+    keep: Literal["last", "best-on-validation"] = Field(
+        "last", description="which epoch's weights become the model"
+    )
     seed: int = Field(0, ge=0, description="seed of initial weights, batches and the validation choice")
 
 
@@ -81,12 +83,14 @@ def train(
     bit for bit, as without the interruption.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model.to(device, memory_format=torch.channels_last).train()
+    model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
     locations = task.unit.locate(task.source.mask)
     if len(locations) == 0:
         raise NigraError("the cohort's mask is empty; prepare the cohort again.")
-    state = _State(folder, model, optimiser, settings) if resume else _State.fresh(folder, model, optimiser, settings)
+    state = (
+        _State(folder, model, optimiser, settings) if resume else _State.fresh(folder, model, optimiser, settings)
+    )
     while state.epoch < settings.epochs:
         began = time.monotonic()
         rng = np.random.default_rng([settings.seed, 2, state.epoch])
@@ -207,4 +211,8 @@ class _State:
         self.model.load_state_dict(named["model"])
         self.best = named["best"]
         groups = self.optimiser.state_dict()["param_groups"]
+        for number, parameter in enumerate(self.model.parameters()):
+            for name, value in moments[number].items():
+                if value.shape == parameter.shape:  # fused Adam walks memory: same strides, or it mixes elements
+                    moments[number][name] = torch.empty_like(parameter).copy_(value)
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})

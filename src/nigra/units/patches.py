@@ -52,8 +52,11 @@ class Patches:
             raise NigraError(f"stride {stride} is longer than the patch ({self.size}); choose at most {self.size}.")
         fixed = FIXED_AXIS[self.plane]
         shown = maximum_filter(mask, size=[1 if axis == fixed else self.size for axis in range(3)])
-        locations = np.argwhere(shown)
-        return locations[(np.delete(locations, fixed, axis=1) % stride == 0).all(axis=1)]
+        for axis in set(range(3)) - {fixed}:
+            index = np.arange(mask.shape[axis])
+            chosen = (index % stride == 0) | (index == index[-1])  # the last one, or the far border would be missed
+            shown &= np.expand_dims(chosen, [other for other in range(3) if other != axis])
+        return np.argwhere(shown)
 
     def cut(
         self, source: Source, rows: Int[ndarray, " n"], locations: Int[ndarray, "n 3"]

@@ -1,0 +1,43 @@
+# One word per task. `install` creates .venv; the others call it when it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: install demo test lint types docs bench real clean
+
+install: $(READY)
+
+# torch first and by its exact pin: nothing after it can then pull in another build
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[atlases,dev,docs]"
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/nigra demo demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -n 2
+
+real: $(READY)
+	$(BIN)/python -m pytest -m real
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+types: $(READY)
+	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict
+
+bench: $(READY)
+	$(BIN)/python benchmarks/train_sae.py
+
+clean:
+	rm -rf .venv site demo

@@ -1,0 +1,164 @@
+"""Training: published optimiser, same seed same result, resumed or not; nothing of the input is changed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+import nigra.training
+from nigra.errors import NigraError
+from nigra.models.published import build
+from nigra.models.siamese import Model
+from nigra.training import Task, TrainingSettings, train, validation_split
+from nigra.units import Patches, Slices, Source
+
+SHAPE = (18, 20, 6)
+SETTINGS = TrainingSettings(epochs=4, batch=16, units_per_subject=20, seed=3)
+
+
+@pytest.fixture
+def source() -> Source:
+    """Smooth subjects that share an anatomy, so that there is something to learn."""
+    rng = np.random.default_rng(0)
+    x, y, z = np.indices(SHAPE) / 10
+    anatomy = 0.5 + 0.4 * np.sin(3 * x) * np.cos(2 * y + z)
+    volumes = (anatomy + 0.05 * rng.normal(size=(6, 2, *SHAPE))).astype(np.float32)
+    return Source.plain(volumes)
+
+
+def patches(source: Source, watch: int = 0) -> Task:
+    return Task(source, Patches(15), np.arange(6 - watch), np.arange(6 - watch, 6))
+
+
+def weights(model: Model) -> np.ndarray:
+    return np.concatenate([value.numpy().ravel() for value in model.state_dict().values()])
+
+
+@pytest.mark.parametrize("name", ["mlcn2021-sae", "isbi2023-ae"])
+def test_training_learns(source: Source, tmp_path: Path, name: str) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 12, "units_per_subject": 60})
+    train(build(name, seed=3), patches(source), settings, tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "training.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == list(range(1, 13))
+    assert log[-1]["reconstruction"] < 0.8 * log[0]["reconstruction"]
+    assert ("similarity" in log[0]) == name.endswith("-sae")
+
+
+def test_slices_train_too(source: Source, tmp_path: Path) -> None:
+    task = Task(source, Slices("axial", None), np.arange(5), np.arange(0))
+    settings = TrainingSettings(epochs=6, batch=8, units_per_subject=None)
+    train(build("mlcn2021-ae", 2, SHAPE[:2]), task, settings, tmp_path)
+    log = [json.loads(line) for line in (tmp_path / "training.jsonl").read_text().splitlines()]
+    assert log[-1]["loss"] < log[0]["loss"]
+
+
+def test_same_seed_same_weights_other_seed_others(source: Source, tmp_path: Path) -> None:
+    one = train(build("mlcn2021-sae"), patches(source), SETTINGS, tmp_path / "1")
+    two = train(build("mlcn2021-sae"), patches(source), SETTINGS, tmp_path / "2")
+    other = train(build("mlcn2021-sae"), patches(source), SETTINGS.model_copy(update={"seed": 4}), tmp_path / "3")
+    np.testing.assert_array_equal(weights(one), weights(two))
+    assert not np.array_equal(weights(one), weights(other))
+
+
+@pytest.mark.parametrize("keep", ["last", "best-on-validation"])
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_killed_and_resumed_is_the_same_bit_for_bit(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, stop_after: int
+) -> None:
+    """Law 9: a kill in the middle of an epoch, after some batches were already learnt."""
+    settings = SETTINGS.model_copy(update={"keep": keep, "validation_fraction": 0.4})
+    whole = train(build("isbi2023-sae"), patches(source, 2), settings, tmp_path / "whole")
+    draw, calls = nigra.training.draw_epoch, []
+
+    def dies(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) > 2 * stop_after:  # each epoch draws once to learn, once to watch
+            raise KeyboardInterrupt
+        return draw(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(nigra.training, "draw_epoch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(build("isbi2023-sae"), patches(source, 2), settings, tmp_path / "killed")
+    monkeypatch.setattr(nigra.training, "draw_epoch", draw)
+    resumed = train(build("isbi2023-sae", seed=99), patches(source, 2), settings, tmp_path / "killed")
+    np.testing.assert_array_equal(weights(resumed), weights(whole))
+    logs = [(tmp_path / name / "training.jsonl").read_text().splitlines() for name in ("whole", "killed")]
+    for one, two in zip(*logs, strict=True):
+        assert {**json.loads(one), "seconds": 0} == {**json.loads(two), "seconds": 0}
+
+
+def test_best_on_validation_keeps_the_epoch_of_the_lowest_loss(source: Source, tmp_path: Path) -> None:
+    """Oracle: the kept model's own validation loss, computed anew, is the lowest one of the log."""
+    settings = TrainingSettings(
+        epochs=6,
+        batch=8,
+        units_per_subject=30,
+        learning_rate=0.05,
+        validation_fraction=0.4,
+        keep="best-on-validation",
+    )
+    task = patches(source, 2)
+    model = train(build("isbi2023-ae"), task, settings, tmp_path)
+    losses = [
+        json.loads(line)["validation_loss"] for line in (tmp_path / "training.jsonl").read_text().splitlines()
+    ]
+    fixed = np.random.default_rng([settings.seed, 3])
+    locations = task.unit.locate(source.mask)
+    with torch.no_grad():
+        again = nigra.training._epoch(model, task, task.validation_rows, locations, settings, fixed, "cpu")
+    assert again["loss"] == pytest.approx(min(losses), rel=1e-6)
+    assert min(losses) < max(losses)
+
+
+def test_input_is_untouched(source: Source, tmp_path: Path) -> None:
+    before = source.volumes.copy()
+    source.volumes.setflags(write=False)
+    train(build("mlcn2021-sae"), patches(source), SETTINGS.model_copy(update={"epochs": 1}), tmp_path)
+    np.testing.assert_array_equal(source.volumes, before)
+
+
+def test_a_checkpoint_is_tensors_only(source: Source, tmp_path: Path) -> None:
+    train(build("mlcn2021-sae"), patches(source), SETTINGS.model_copy(update={"epochs": 1}), tmp_path)
+    with safe_open(tmp_path / "checkpoint.safetensors", framework="pt") as stream:
+        assert stream.metadata()["epoch"] == "1"
+        assert any(name.startswith("optimiser.") for name in stream.keys())  # noqa: SIM118
+
+
+def test_a_checkpoint_of_other_settings_is_refused(source: Source, tmp_path: Path) -> None:
+    train(build("mlcn2021-sae"), patches(source), SETTINGS.model_copy(update={"epochs": 1}), tmp_path)
+    with pytest.raises(NigraError, match="other settings"):
+        train(build("mlcn2021-sae"), patches(source), SETTINGS, tmp_path)
+    train(build("mlcn2021-sae"), patches(source), SETTINGS, tmp_path, resume=False)
+
+
+def test_a_loss_that_is_not_a_number_stops(source: Source, tmp_path: Path) -> None:
+    source.volumes[0, 0, 3, 3, 3] = np.nan
+    with pytest.raises(NigraError, match="learning_rate"):
+        train(
+            build("mlcn2021-sae"),
+            patches(source),
+            SETTINGS.model_copy(update={"units_per_subject": None}),
+            tmp_path,
+        )
+
+
+def test_progress_rises_to_the_end(source: Source, tmp_path: Path) -> None:
+    seen: list[float] = []
+    train(build("mlcn2021-sae"), patches(source), SETTINGS, tmp_path, tick=lambda done, text: seen.append(done))
+    assert seen == sorted(seen)
+    assert 0.7 < seen[-1] < 1
+
+
+def test_validation_is_by_subject() -> None:
+    ids = [f"sub-{i}" for i in range(20)]
+    learn, watch = validation_split(ids, TrainingSettings(validation_fraction=0.25))
+    assert len(watch) == 5
+    assert sorted(learn + watch) == sorted(ids)
+    assert validation_split(ids, TrainingSettings()) == (ids, [])
+    with pytest.raises(NigraError, match="4 training controls"):
+        validation_split(ids[:3], TrainingSettings(validation_fraction=0.1))
+    with pytest.raises(NigraError, match="validation_fraction is 0"):
+        validation_split(ids, TrainingSettings(keep="best-on-validation"))
