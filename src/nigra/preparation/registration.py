@@ -20,6 +20,8 @@ from nigra.shapes import Affine, Mask
 
 MARGIN = 4
 """Voxels kept around the template's brain while SyN runs: the far background only costs time."""
+PAD_MM = 40.0
+"""Border of 0 around a scan while the affine runs."""
 
 
 @dataclass(frozen=True)
@@ -55,55 +57,63 @@ class Warp:
 
 
 def affine_register(
-    template: Image, scan: Image, seed: int, weight: Mask | None = None, start: Affine | None = None,
-    shrink: tuple[int, ...] = (4, 2), sampling: float = 0.5,
+    template: Image, scan: Image, seed: int,
+    levels_mm: tuple[float, ...] = (8, 4), sampling: float = 0.5,
 ) -> tuple[Affine, float]:  # fmt: skip
     """The affine (template RAS mm to scan RAS mm) of largest mutual information, and that information.
 
-    Rigid first, then all 12 parameters, at each ``shrink`` level; from ``start``, or from aligned centres of
-    mass. ``sampling`` is the share of voxels the metric draws, with ``seed``; ``weight`` limits them to a mask
-    of the template. Mattes et al., IEEE Trans. Med. Imaging 22:120, 2003.
+    A similarity first, then all 12 parameters, on grids of ``levels_mm`` voxel edge; it starts from aligned
+    centres of mass and equal volumes of what is not 0 (both images are brain only). ``sampling`` is the share
+    of voxels the metric draws, with ``seed``.
+    Source: Mattes et al., IEEE Trans. Med. Imaging 22:120, 2003.
     """
-    fixed, moving = to_itk(template), to_itk(scan)
-    rigid = sitk.Euler3DTransform(
-        sitk.CenteredTransformInitializer(
-            fixed, moving, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
-        )
+    fixed, moving = to_itk(template), _padded(to_itk(scan))
+    centred = sitk.CenteredTransformInitializer(
+        fixed, moving, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
     )
-    if start is not None:
-        lps = TO_LPS @ start @ TO_LPS
-        centre = np.array(rigid.GetCenter())
-        rigid.SetTranslation((lps[:3, :3] @ centre + lps[:3, 3] - centre).tolist())
-    inside = None
-    if weight is not None:
-        inside = sitk.Cast(to_itk(Image(weight.astype(np.float32), template.affine)), sitk.sitkUInt8)
-    _optimise(fixed, moving, rigid, inside, seed, shrink[:1], sampling)
+    similar = sitk.Similarity3DTransform()
+    similar.SetCenter(sitk.Euler3DTransform(centred).GetCenter())
+    similar.SetTranslation(sitk.Euler3DTransform(centred).GetTranslation())
+    similar.SetScale(_relative_size(template, scan))
+    _optimise(fixed, moving, similar, seed, levels_mm[:1], sampling)
     whole = sitk.AffineTransform(3)
-    whole.SetCenter(rigid.GetCenter())
-    whole.SetMatrix(rigid.GetMatrix())
-    whole.SetTranslation(rigid.GetTranslation())
-    information = _optimise(fixed, moving, whole, inside, seed, shrink, sampling)
+    whole.SetCenter(similar.GetCenter())
+    whole.SetMatrix(similar.GetMatrix())
+    whole.SetTranslation(similar.GetTranslation())
+    information = _optimise(fixed, moving, whole, seed, levels_mm, sampling)
     return _ras_matrix(whole), information
 
 
+def _padded(scan: sitk.Image) -> sitk.Image:
+    """The scan with a wide border of 0: the metric leaves out points beyond the border, which invites shrinking."""
+    border = [round(PAD_MM / edge) for edge in scan.GetSpacing()]
+    return sitk.ConstantPad(scan, border, border, 0.0)
+
+
+def _relative_size(template: Image, scan: Image) -> float:
+    """Edge length of the scan's brain over that of the template's."""
+    own, other = ((image.data != 0).sum() * image.voxel_volume for image in (scan, template))
+    return float(np.cbrt(own / other))
+
+
 def _optimise(
-    fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform, inside: sitk.Image | None,
-    seed: int, shrink: tuple[int, ...], sampling: float,
+    fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform,
+    seed: int, levels_mm: tuple[float, ...], sampling: float,
 ) -> float:  # fmt: skip
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(numberOfHistogramBins=32)
     method.SetMetricSamplingStrategy(method.RANDOM)
     method.SetMetricSamplingPercentage(sampling, seed + 1)  # 0 would mean the clock to SimpleITK
     method.SetInterpolator(sitk.sitkLinear)
+    # first steps of 1 and more left the brain for a far smaller one in 3 of 6 seeds on a real scan; 0.3 in none
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=1.0, minStep=1e-3, numberOfIterations=100, relaxationFactor=0.6
+        learningRate=0.3, minStep=1e-3, numberOfIterations=100, relaxationFactor=0.6
     )
     method.SetOptimizerScalesFromPhysicalShift()
-    method.SetShrinkFactorsPerLevel(list(shrink))
-    method.SetSmoothingSigmasPerLevel([factor / 2 for factor in shrink])
+    factors = [max(1, round(edge / min(fixed.GetSpacing()))) for edge in levels_mm]
+    method.SetShrinkFactorsPerLevel(factors)
+    method.SetSmoothingSigmasPerLevel([factor / 2 for factor in factors])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOff()
-    if inside is not None:
-        method.SetMetricFixedMask(inside)
     method.SetInitialTransform(transform, inPlace=True)
     method.Execute(fixed, moving)
     return -float(method.GetMetricValue())

@@ -25,8 +25,8 @@ class PrepareSettings(BaseModel):
         (40, 40, 30), description="N4 iterations at each level, coarse to fine; empty leaves the bias field in."
     )
     n4_shrink: int = Field(2, ge=1, le=8, description="N4 fits the bias field on every n-th voxel.")
-    affine_shrink: tuple[int, ...] = Field(
-        (4, 2), min_length=1, description="Subsampling of the template at each affine level, coarse to fine."
+    affine_levels_mm: tuple[float, ...] = Field(
+        (8, 4), min_length=1, description="Voxel edge, in mm, of the template at each affine level, coarse to fine."
     )
     affine_sampling: float = Field(
         0.5, gt=0, le=1, description="Share of voxels, 0-1, that the affine's mutual information draws at random."

@@ -98,7 +98,7 @@ def register_t1w(scan: Scan, settings: PrepareSettings, work: Path | None = None
     moving = Image((corrected.data / np.percentile(corrected.data[brain], 99)).astype(np.float32), raw.affine)
     moving = moving.masked(brain)
     affine, _ = affine_register(
-        fixed, moving, settings.seed, shrink=settings.affine_shrink, sampling=settings.affine_sampling
+        fixed, moving, settings.seed, levels_mm=settings.affine_levels_mm, sampling=settings.affine_sampling
     )
     warp = syn_register(fixed, moving, affine, settings.syn_iterations)
     covered = warp.apply_mask(brain, raw.affine)
