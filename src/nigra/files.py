@@ -51,6 +51,8 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NigraError(f"{path} does not exist; run the stage that writes it first.") from error
+    except IsADirectoryError as error:
+        raise NigraError(f"{path} is a folder, but a file is needed; move the folder away.") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise NigraError(f"{path} is not readable JSON ({error}); delete it and run its stage again.") from error
 
@@ -71,6 +73,8 @@ def read_tsv(path: Path, text_columns: tuple[str, ...] = ("participant_id",)) ->
         )
     except FileNotFoundError as error:
         raise NigraError(f"{path} does not exist; run the stage that writes it first.") from error
+    except IsADirectoryError as error:
+        raise NigraError(f"{path} is a folder, but a file is needed; move the folder away.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise NigraError(f"{path} is not a readable table ({error}); write it as UTF-8, tab separated.") from error
 

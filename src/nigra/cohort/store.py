@@ -16,6 +16,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pandas as pd
+from nibabel.filebasedimages import ImageFileError
 
 from nigra.errors import NigraError
 from nigra.files import read_json, read_tsv, write_image, write_json, write_tsv
@@ -111,6 +112,13 @@ def open_cohort(study: Path) -> Cohort:
     folder = study / "cohort"
     if not (folder / "store.json").exists():
         raise NigraError(f"{study} has no prepared cohort; run `nigra prepare SOURCE {study}` first.")
+    try:
+        return _read(folder)
+    except (OSError, EOFError, ValueError, KeyError, ImageFileError) as error:
+        raise NigraError(f"{folder} is damaged ({error}); run `nigra prepare` again.") from error
+
+
+def _read(folder: Path) -> Cohort:
     content = read_json(folder / "store.json")
     image = nib.load(folder / "mask.nii.gz")
     volumes = np.load(folder / "volumes.npy", mmap_mode="r", allow_pickle=False)
