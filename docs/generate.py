@@ -86,8 +86,8 @@ def settings_page() -> str:
     from nigra.config import describe
 
     intro = (
-        "What `nigra run STUDY --config FILE` reads, with defaults; `nigra settings` prints it. A study file names only "
-        "what it\nchanges. An unknown name is refused with a suggestion. Flags of `nigra run` change how it is "
+        "What `nigra run STUDY --config FILE` reads, with defaults; `nigra settings` prints it. A study file names\n"
+        "only what it changes. An unknown name is refused with a suggestion. Flags of `nigra run` change how it is\n"
         "executed, never its results."
     )
     return f"# Settings of a study file\n\n{intro}\n\n```yaml\n{describe()}\n```\n"
