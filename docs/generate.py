@@ -86,9 +86,9 @@ def settings_page() -> str:
     from nigra.config import describe
 
     intro = (
-        "What `nigra run STUDY --config FILE` reads, with defaults; `nigra settings` prints it. A study file names\n"
-        "only what it changes. An unknown name is refused with a suggestion. Flags of `nigra run` change how it is\n"
-        "executed, never its results."
+        "What `nigra run STUDY --config FILE` reads, with defaults; `nigra settings` prints it. A study file\n"
+        "names only what it changes. An unknown name is refused with a suggestion. Flags of `nigra run` change\n"
+        "how it is executed, never its results."
     )
     return f"# Settings of a study file\n\n{intro}\n\n```yaml\n{describe()}\n```\n"
 
