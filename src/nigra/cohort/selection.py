@@ -25,13 +25,18 @@ class GroupRule(BaseModel):
         for column in ("group", "sex", "site"):
             wanted = getattr(self, column)
             if wanted is not None:
-                keep &= participants[column].astype(str) == wanted
-        age = pd.to_numeric(participants["age"], errors="coerce")
+                keep &= _column(participants, column) == wanted
+        age = pd.to_numeric(_column(participants, "age"), errors="coerce")
         if self.age_from is not None:
             keep &= age >= self.age_from
         if self.age_below is not None:
             keep &= age < self.age_below
         return keep
+
+
+def _column(participants: pd.DataFrame, name: str) -> pd.Series:
+    """A column, all missing where the table lacks it."""
+    return participants[name] if name in participants else pd.Series(None, index=participants.index, dtype=object)
 
 
 class GroupSettings(BaseModel):

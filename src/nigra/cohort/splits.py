@@ -121,10 +121,14 @@ def read_splits(path: Path, participants: pd.DataFrame) -> list[Draw]:
     """Read a split file and check it against the cohort.
 
     Raises:
-        NigraError: a subject unknown to the cohort, a patient in training, a subject in both sets.
+        NigraError: a subject unknown to the cohort, a patient in training, a subject in both sets, a file
+            without draws.
     """
     groups = dict(zip(participants["participant_id"], participants["group"], strict=True))
-    draws = [Draw(entry["draw"], entry["train"], entry["test"]) for entry in read_json(path)["draws"]]
+    try:
+        draws = [Draw(entry["draw"], entry["train"], entry["test"]) for entry in read_json(path)["draws"]]
+    except (KeyError, TypeError) as error:
+        raise NigraError(f"{path} is no split file ({error} is missing); delete it to split again.") from error
     for draw in draws:
         for name in draw.train + draw.test:
             if name not in groups:

@@ -60,7 +60,10 @@ def on_grid(image: nib.Nifti1Image, resolution: float, labels: bool = False) -> 
     to_source = np.linalg.inv(image.affine) @ target
     if labels:
         whole = np.rint(data).astype(np.int32)
-        return affine_transform(whole, to_source, output_shape=shape, order=0, output=np.int32)
+        # grid-constant: a voxel reaches half its width beyond its centre, also at the border of the image
+        return affine_transform(
+            whole, to_source, output_shape=shape, order=0, output=np.int32, mode="grid-constant"
+        )
     coarser = np.clip(resolution / voxel_sizes(image.affine), 1, None)
     smooth = gaussian_filter(data.astype(np.float32), np.sqrt(coarser**2 - 1) / 2.355)
     return affine_transform(smooth, to_source, output_shape=shape, order=1)
