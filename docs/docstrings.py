@@ -18,13 +18,8 @@ class Preformatted(griffe.Extension):
 def fenced(text: str) -> str:
     """Put fences around the paragraphs of a docstring that are code or aligned columns.
 
-    >>> print(fenced("Half.\\n\\n>>> 1 / 2\\n0.5"))
-    Half.
-    <BLANKLINE>
-    ```pycon
-    >>> 1 / 2
-    0.5
-    ```
+    >>> fenced("Two columns.\\n\\na    1\\nb    2")
+    'Two columns.\\n\\n```text\\na    1\\nb    2\\n```'
     """
     return "\n\n".join(_paragraph(part) for part in re.sub(r"::(?=\n\n)", ":", text).split("\n\n"))
 
