@@ -99,7 +99,8 @@ def flags_given(parsed: argparse.Namespace, model: "type[BaseModel]") -> Any:
     except ValidationError as error:
         detail = error.errors()[0]
         flag = "--" + str(detail["loc"][0]).replace("_", "-") if detail["loc"] else "settings"
-        raise NigraError(f"{flag}: {detail['msg'].removeprefix('Value error, ')} (found {detail['input']!r}).") from error
+        message = detail["msg"].removeprefix("Value error, ")
+        raise NigraError(f"{flag}: {message} (found {detail['input']!r}).") from error
 
 
 def _kind(annotation: Any) -> Any:
@@ -119,7 +120,8 @@ def _shown(default: Any) -> str:
 
 
 def _add_phantom(commands: Any) -> None:
-    parser = _command(commands, "phantom", _phantom, "write a synthetic cohort of FA and MD maps with planted changes")
+    text = "write a synthetic cohort of FA and MD maps with planted changes"
+    parser = _command(commands, "phantom", _phantom, text)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write, a BIDS derivative dataset")
     parser.add_argument("--controls", type=int, default=24, help="number of controls (default: 24)")
     parser.add_argument("--patients", type=int, default=16, help="number of patients (default: 16)")
@@ -147,7 +149,8 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_doctor(commands: Any) -> None:
-    parser = _command(commands, "doctor", _doctor, "check every scan of SOURCE and say what is wrong, change nothing")
+    text = "check every scan of SOURCE and say what is wrong, change nothing"
+    parser = _command(commands, "doctor", _doctor, text)
     _add_selection(parser)
     parser.add_argument("--out", type=Path, help="write the table of subjects there (.tsv, or a folder)")
     parser.add_argument("--registration", action=argparse.BooleanOptionalAction, default=None,
@@ -180,7 +183,8 @@ def _doctor(parsed: argparse.Namespace) -> int:
 def _add_prepare(commands: Any) -> None:
     from nigra.preparation.settings import Execution, PrepareSettings
 
-    parser = _command(commands, "prepare", _prepare, "bring the scans of SOURCE into one space, as the cohort of STUDY")
+    text = "bring the scans of SOURCE into one space, as the cohort of STUDY"
+    parser = _command(commands, "prepare", _prepare, text)
     _add_selection(parser)
     parser.add_argument("study", type=Path, metavar="STUDY", help="study folder to write")
     add_flags(parser.add_argument_group("what changes the result"), PrepareSettings)  # type: ignore[arg-type]

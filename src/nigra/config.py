@@ -30,7 +30,7 @@ def read_settings(path: Path | None) -> RunSettings:
     return settings_from(content, str(path))
 
 
-def settings_from(content: dict[str, Any], where: str = "settings") -> RunSettings:
+def settings_from(content: dict[Any, Any], where: str = "settings") -> RunSettings:
     """Settings from plain values.
 
     >>> settings_from({"splits": {"drawz": 3}})
@@ -44,6 +44,14 @@ def settings_from(content: dict[str, Any], where: str = "settings") -> RunSettin
         raise NigraError(f"{where}: " + " ".join(dict.fromkeys(sentences))) from error
 
 
+_PLAIN = {
+    "model_type": "write its settings below it, as `name: value` lines",
+    "list_type": "write a list, each item after a dash",
+    "string_pattern_mismatch": "use letters, digits, dots, dashes and underscores, a letter or digit first",
+}
+"""What pydantic says in terms of Python, said in terms of a study file."""
+
+
 def _sentence(detail: ErrorDetails) -> str:
     place = ".".join(str(part) for part in detail["loc"]) or "the file"
     if detail["type"] == "extra_forbidden":
@@ -53,7 +61,7 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"{place} is unknown; {hint}"
     if detail["type"] == "missing":
         return f"{place} is missing; add it."
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     given = detail.get("input")
     shown = "" if isinstance(given, dict | list) else f" (found {given!r})"
     return f"{place}: {message[0].lower()}{message[1:]}{shown}."
@@ -92,5 +100,13 @@ def describe(model: type[BaseModel] = RunSettings, given: BaseModel | None = Non
         else:
             is_list = isinstance(value, list)
             lines.append(f"{pad}{name}:" + ("  # a list; for each:" if is_list else ""))
-            lines.append(describe(inner, None if is_list else value, indent + 1))
+            if is_list:
+                lines.append(_as_item(describe(inner, None, indent + 2), next(iter(inner.model_fields)), pad))
+            else:
+                lines.append(describe(inner, value, indent + 1))
     return "\n".join(lines)
+
+
+def _as_item(text: str, first: str, pad: str) -> str:
+    """Put the dash of a YAML list item before its first setting."""
+    return text.replace(f"{pad}    {first}:", f"{pad}  - {first}:", 1)

@@ -40,7 +40,7 @@ def evaluate_all(run: Run, steps: Steps) -> None:
         results, settings = [], run.settings.evaluation
         for number, model in enumerate(run.settings.models):
             own = table[table["model"] == model.label].drop(columns="model")
-            result = evaluate(own, settings.specificity, settings.bootstrap, settings.null, settings.seed)
+            result = evaluate(own, settings.specificity, settings.bootstrap, settings.simulations, settings.seed)
             result.insert(0, "model", model.label)
             results.append(result)
             tick((number + 1) / len(run.settings.models), model.label)

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 import yaml
 
@@ -64,16 +65,31 @@ class Run:
 
     @cached_property
     def draws(self) -> list[Draw]:
-        """The draws, read from ``splits.json`` when these settings already made it, else drawn and written."""
-        path = self.folder / "splits.json"
-        members = self.cohort.participants[self.cohort.participants["group"] != "left out"]
-        settings = self.settings.splits.model_dump()
-        key = hash_settings([settings, members[["participant_id", "group"]].to_dict("list")])
-        if path.exists() and read_json(path)["provenance"].get("key") == key:
-            return read_splits(path, members)
-        draws = split(members, self.settings.splits)
-        write_splits(path, draws, {"key": key, **record("split", settings)})
-        return draws
+        """The draws, read from ``splits.json`` when these settings already made it, else drawn."""
+        if self._split_is_kept:
+            return read_splits(self._split_path, self._members)
+        return split(self._members, self.settings.splits)
+
+    @property
+    def _members(self) -> pd.DataFrame:
+        people = self.cohort.participants
+        return people[people["group"] != "left out"]
+
+    @property
+    def _split_path(self) -> Path:
+        return self.folder / "splits.json"
+
+    @property
+    def _split_key(self) -> str:
+        members = self._members[["participant_id", "group"]].to_dict("list")
+        return hash_settings([self.settings.splits.model_dump(), members])
+
+    @property
+    def _split_is_kept(self) -> bool:
+        if not self._split_path.exists():
+            return False
+        kept = read_json(self._split_path).get("provenance", {}).get("key")
+        return bool(kept == self._split_key)
 
     def folds(self, draw: Draw) -> list[list[str]]:
         """Cross-fitting folds of a draw's training controls; none when the training controls set the threshold."""
@@ -111,9 +127,13 @@ class Run:
         )
 
     def begin(self) -> None:
-        """Limit threads, then write the settings and the provenance of the run."""
+        """Limit threads, then write the draws, the settings and the provenance of the run."""
         torch.set_num_threads(self.execution.threads or len(os.sched_getaffinity(0)))
         settings: dict[str, Any] = self.settings.model_dump(mode="json")
+        if not self._split_is_kept:
+            write_splits(
+                self._split_path, self.draws, {"key": self._split_key, **record("split", settings["splits"])}
+            )
         write_text(self.folder / "settings.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
         seeds = {
             "splits": self.settings.splits.seed, "evaluation": self.settings.evaluation.seed,

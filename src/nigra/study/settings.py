@@ -27,7 +27,9 @@ class ModelSettings(Settings):
     preset: Literal["mlcn2021-ae", "mlcn2021-sae", "isbi2023-ae", "isbi2023-sae"] = Field(
         ..., description="the published model"
     )
-    name: str = Field("", pattern=r"^[A-Za-z0-9_.-]*$", description="its name in this run; empty: the preset's")
+    name: str = Field(
+        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$", description="its name in this run; empty: the preset's"
+    )
     plane: Literal["sagittal", "coronal", "axial"] = Field("axial", description="plane of the patches or slices")
     slices: int | Literal["all"] = Field(
         40, description="slice models: number of slices around the middle of the brain, or all"
@@ -110,7 +112,9 @@ class EvaluationSettings(Settings):
         0.8, gt=0, lt=1, description="share of held-out controls below the cut-off that is fixed without test data"
     )
     bootstrap: int = Field(1000, ge=100, description="subject resamplings behind each interval")
-    null: int = Field(2000, ge=100, description="simulations of an uninformative score behind each chance level")
+    simulations: int = Field(
+        2000, ge=100, description="simulations of an uninformative score behind each chance level"
+    )
     seed: int = Field(0, ge=0, description="seed of both")
 
 
@@ -126,7 +130,9 @@ class FigureSettings(Settings):
 class RunSettings(Settings):
     """Everything that changes the results of a run."""
 
-    name: str = Field("run", pattern=r"^[A-Za-z0-9_.-]+$", description="folder of the run, under STUDY/runs")
+    name: str = Field(
+        "run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="folder of the run, under STUDY/runs"
+    )
     title: str = Field("", description="one line on top of the report; empty: the run's name")
     groups: GroupSettings = Field(GroupSettings(), description="who is a control, who a patient")
     splits: SplitSettings = Field(SplitSettings(), description="training and test controls")

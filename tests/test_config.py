@@ -1,0 +1,157 @@
+"""Study files: what is written is what is set; what is wrong is one sentence with the way out."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from nigra.config import describe, read_settings, settings_from
+from nigra.errors import NigraError
+from nigra.study.settings import ModelSettings, RunSettings
+from nigra.units import Patches, Slices
+
+SAE = {"preset": "mlcn2021-sae"}
+
+
+def refused(content: dict) -> str:
+    with pytest.raises(NigraError) as caught:
+        settings_from(content, "study.yaml")
+    sentence = str(caught.value)
+    assert sentence.startswith("study.yaml: ")
+    assert "\n" not in sentence
+    return sentence.removeprefix("study.yaml: ")
+
+
+def test_no_file_an_empty_file_and_no_settings_give_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("# nothing yet\n")
+    assert read_settings(None) == read_settings(tmp_path / "a.yaml") == settings_from({}) == RunSettings()
+    assert [model.label for model in RunSettings().models] == ["mlcn2021-ae", "mlcn2021-sae"]
+
+
+def test_what_is_written_is_set_and_the_rest_keeps_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(
+        "name: pd\nsplits: {draws: 3}\nmodels:\n  - {preset: isbi2023-sae, plane: coronal, epochs: 2}\n"
+        "  - {preset: mlcn2021-ae, name: whole, slices: all}\n"
+    )
+    settings = read_settings(path)
+    assert (settings.name, settings.splits.draws, settings.splits.test_fraction) == ("pd", 3, 0.27)
+    first, second = settings.models
+    assert (first.label, first.unit, second.label) == ("isbi2023-sae", Patches(15, "coronal"), "whole")
+    assert second.unit == Slices("axial", None)
+    assert settings.calibration == RunSettings().calibration
+
+
+def test_what_a_model_leaves_out_stays_as_published() -> None:
+    # Muñoz-Ramírez et al. 2021, section 2.2; Pinon et al. 2023, section 2.2
+    slices = ModelSettings(preset="mlcn2021-ae").training
+    assert (slices.epochs, slices.batch, slices.learning_rate) == (160, 40, 1e-3)
+    sae = ModelSettings(preset="mlcn2021-sae").training
+    assert (sae.epochs, sae.batch, sae.units_per_subject, sae.keep) == (30, 225, 15_000, "last")
+    best = ModelSettings(preset="isbi2023-sae").training
+    assert (best.keep, best.validation_fraction) == ("best-on-validation", 0.1)
+    changed = ModelSettings(preset="mlcn2021-sae", epochs=3, units_per_subject="all", validation_fraction=0.2)
+    assert changed.training.model_dump() | {"units_per_subject": None} == changed.training.model_dump()
+    assert (changed.training.epochs, changed.training.batch, changed.training.validation_fraction) == (3, 225, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "meant"),
+    [
+        ({"modelz": []}, "modelz", "models"),
+        ({"splits": {"drawz": 3}}, "splits.drawz", "draws"),
+        ({"groups": {"controls": {}}}, "groups.controls", "control"),
+        ({"groups": {"control": {"age_belo": 45}}}, "groups.control.age_belo", "age_below"),
+        ({"models": [SAE, {**SAE, "epoch": 3}]}, "models.1.epoch", "epochs"),
+        ({"models": [{**SAE, "scores": {"overlop": "average"}}]}, "models.0.scores.overlop", "overlap"),
+        ({"calibration": {"fold": 2}}, "calibration.fold", "folds"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_a_suggestion_at_every_level(content: dict, place: str, meant: str) -> None:
+    assert refused(content) == f"{place} is unknown; did you mean {meant}?"
+
+
+def test_a_name_like_no_other_lists_the_known_ones() -> None:
+    assert (
+        refused({"splits": {"zzz": 1}}) == "splits.zzz is unknown; known there: method, draws, test_fraction, seed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"splits": {"draws": "many"}}, "splits.draws: input should be a valid integer.*'many'"),
+        ({"splits": {"draws": 0}}, r"splits.draws: input should be greater than or equal to 1 \(found 0\)"),
+        ({"splits": {"method": "loo"}}, r"splits.method: input should be 'repeated' or 'k-fold' \(found 'loo'\)"),
+        ({"splits": 3}, "splits: write its settings below it"),
+        ({"models": SAE}, "models: write a list"),
+        ({"models": []}, "models: list should have at least 1 item"),
+        ({"models": ["mlcn2021-ae"]}, "models.0: write its settings below it"),
+        ({"models": [{"epochs": 3}]}, "models.0.preset is missing; add it"),
+        ({"models": [{"preset": "mlcn2022-ae"}]}, "'mlcn2021-ae', 'mlcn2021-sae', .* 'mlcn2022-ae'"),
+        ({"models": [SAE, SAE]}, "two models are both called mlcn2021-sae; give each a name"),
+        ({"models": [{**SAE, "scores": {"stride": 2}}]}, "stride 2 with overlap: centre .* use average"),
+        ({"atlas": {"name": "file"}}, "give both or neither"),
+        ({"name": "a/b"}, "name: use letters, digits"),
+        ({"name": ".."}, "name: use letters, digits"),
+        ({"models": [{**SAE, "name": ".."}]}, "models.0.name: use letters, digits"),
+        ({1: 2}, "1: keys should be strings"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_one_sentence_that_names_its_place(content: dict, sentence: str) -> None:
+    assert re.search(sentence, refused(content))
+
+
+def test_several_mistakes_are_told_together() -> None:
+    told = refused({"splits": {"draws": 0, "test_fraction": 2}, "modelz": 1})
+    assert all(place in told for place in ("splits.draws", "splits.test_fraction", "modelz"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- a\n- b\n", "holds no settings but a list"),
+        ("just words", "holds no settings but a str"),
+        ("splits: {draws: 3", "is not readable YAML"),
+        ("a:\tb: c", "is not readable YAML"),
+        ("models: !!python/object/apply:os.getcwd []", "is not readable YAML"),
+        (b"\xff\xfe\xfa", "is not readable YAML"),
+        (None, "does not exist; give the study file to --config"),
+        ("folder", "is not readable YAML"),
+    ],
+    ids=["list", "text", "open brace", "tab", "code", "bytes", "missing", "folder"],
+)
+def test_a_file_that_is_no_study_file_is_one_sentence(tmp_path: Path, text, sentence: str) -> None:
+    path = tmp_path / "study.yaml"
+    if text == "folder":
+        path.mkdir()
+    elif text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(NigraError, match=sentence) as caught:
+        read_settings(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_never_change_after_reading() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        RunSettings().name = "other"  # type: ignore[misc]
+
+
+def test_the_written_settings_of_a_run_read_back_as_themselves(tmp_path: Path) -> None:
+    settings = settings_from(
+        {"name": "pd", "models": [{**SAE, "slices": "all"}], "groups": {"patient": {"age_from": 65}}}
+    )
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+    assert read_settings(tmp_path / "settings.yaml") == settings
+    assert settings != RunSettings()
+
+
+def test_the_description_is_a_study_file_of_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(describe().replace("(required)", "mlcn2021-ae"))
+    assert read_settings(path) == RunSettings(models=[ModelSettings(preset="mlcn2021-ae")])
+    assert describe().count("(required)") == 1
+    with pytest.raises(NigraError, match=r"models\.0\.preset"):
+        settings_from(yaml.safe_load(describe()))
