@@ -69,7 +69,9 @@ def _command(commands: Any, name: str, call: Any, text: str) -> argparse.Argumen
 # --- settings as flags -------------------------------------------------------------------------------------------
 
 
-def add_flags(parser: argparse.ArgumentParser, model: "type[BaseModel]", leave_out: tuple[str, ...] = ()) -> None:
+def add_flags(
+    parser: argparse._ActionsContainer, model: "type[BaseModel]", leave_out: tuple[str, ...] = ()
+) -> None:
     """One flag per field of a settings class, with its description and default; values are checked by the class."""
     for name, field in model.model_fields.items():
         if name in leave_out:
@@ -187,11 +189,11 @@ def _add_prepare(commands: Any) -> None:
     parser = _command(commands, "prepare", _prepare, text)
     _add_selection(parser)
     parser.add_argument("study", type=Path, metavar="STUDY", help="study folder to write")
-    add_flags(parser.add_argument_group("what changes the result"), PrepareSettings)  # type: ignore[arg-type]
+    add_flags(parser.add_argument_group("what changes the result"), PrepareSettings)
     group = parser.add_argument_group("how it is executed")
     group.add_argument("-w", "--work-dir", type=Path, dest="work", default=argparse.SUPPRESS,
                        help="keep intermediate images there")  # fmt: skip
-    add_flags(group, Execution, ("work", "participant_labels"))  # type: ignore[arg-type]
+    add_flags(group, Execution, ("work", "participant_labels"))
 
 
 def _prepare(parsed: argparse.Namespace) -> None:

@@ -28,7 +28,8 @@ class Steps:
             TextColumn("{task.description}", markup=False), BarColumn(24), TextColumn("{task.percentage:3.0f} %"),
             TimeRemainingColumn(), TextColumn("left {task.fields[detail]}"),
         )  # fmt: skip
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        watched = self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=not watched) as progress:
             task = progress.add_task(numbered, total=1.0, detail="")
             yield lambda done, detail: progress.update(task, completed=done, detail=detail)
             seconds = progress.tasks[0].elapsed or 0.0
