@@ -24,10 +24,10 @@ def _box(mask: Mask) -> tuple[slice, slice, slice]:
     return x, y, z
 
 
-def _levels(mask: Mask, axis: int) -> np.ndarray:
+def _levels(mask: Mask, axis: int) -> list[int]:
     """Slices at even distances through the mask, ends left out."""
     inside = np.nonzero(mask.any(axis=tuple({0, 1, 2} - {axis})))[0]
-    return np.linspace(inside[0], inside[-1], COLUMNS + 2)[1:-1].round().astype(int)
+    return np.linspace(inside[0], inside[-1], COLUMNS + 2)[1:-1].round().astype(int).tolist()
 
 
 def draw(

@@ -11,7 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 from dipy.align.imwarp import SymmetricDiffeomorphicRegistration
 from dipy.align.metrics import CCMetric
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 from scipy.ndimage import map_coordinates
 
@@ -51,14 +51,14 @@ class Warp:
         moved = map_coordinates(image.data, np.moveaxis(voxels, -1, 0), order=order, mode="constant", cval=0.0)
         return np.clip(moved, image.data.min(), image.data.max())
 
-    def apply_mask(self, mask: Mask, affine: Affine) -> Mask:
+    def apply_mask(self, mask: Bool[ndarray, "i j k"], affine: Affine) -> Mask:
         """A mask of the scan on the template grid: where its linear interpolation is at least one half."""
         return self.apply(Image(mask.astype(np.float32), affine), order=1) >= 0.5
 
 
 def affine_register(
     template: Image, scan: Image, seed: int,
-    levels_mm: tuple[float, ...] = (8, 4), sampling: float = 0.5,
+    levels_mm: tuple[float, ...] = (8.0, 4.0), sampling: float = 0.5,
 ) -> tuple[Affine, float]:  # fmt: skip
     """The affine (template RAS mm to scan RAS mm) of largest mutual information, and that information.
 

@@ -26,7 +26,9 @@ class PrepareSettings(BaseModel):
     )
     n4_shrink: int = Field(2, ge=1, le=8, description="N4 fits the bias field on every n-th voxel.")
     affine_levels_mm: tuple[float, ...] = Field(
-        (8, 4), min_length=1, description="Voxel edge, in mm, of the template at each affine level, coarse to fine."
+        (8.0, 4.0),
+        min_length=1,
+        description="Voxel edge in mm of the template at each affine level, coarse to fine.",
     )
     affine_sampling: float = Field(
         0.5, gt=0, le=1, description="Share of voxels, 0-1, that the affine's mutual information draws at random."

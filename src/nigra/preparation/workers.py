@@ -1,11 +1,13 @@
 """Workers: the same function on many subjects, in one process or several, with the same result."""
 
 import logging
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import TypeVar
 
 import SimpleITK as sitk
@@ -29,10 +31,19 @@ def limited(threads: int) -> Iterator[None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-def _limit_process(threads: int, level: int) -> None:
+def _start_process(threads: int, level: int) -> None:
+    """Limit the threads of a fresh process, and have it end with its parent, also when that is killed."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=level, format="%(message)s")
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     threadpool_limits(threads)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def run(
@@ -53,7 +64,7 @@ def run(
         return results
     level = logging.getLogger().getEffectiveLevel()
     pool = ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_limit_process, initargs=(threads, level)
+        jobs, mp_context=get_context("spawn"), initializer=_start_process, initargs=(threads, level)
     )
     try:
         futures = [pool.submit(function, item) for item in items]
