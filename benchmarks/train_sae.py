@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from nigra.models.published import PRESETS, build
-from nigra.training import Task, TrainingSettings, train
+from nigra.training import Task, TrainingSettings, limit_threads, train
 from nigra.units import Source
 
 CONTROLS, UNITS = 41, 600_000
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
     parser.add_argument("--json", type=Path, help="write the result there")
     parsed = parser.parse_args()
-    torch.set_num_threads(parsed.threads)
+    limit_threads(parsed.threads)
     published = PRESETS["mlcn2021-sae"]
     epochs = published.epochs if parsed.full else 2
     units = (UNITS if parsed.full else UNITS // 10) // CONTROLS + 1

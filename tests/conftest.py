@@ -5,12 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 SHAPE = (11, 13, 9)
 
-# one thread per process: the suite runs in several, and threads that wait for each other on a busy machine crawl
-torch.set_num_threads(1)
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """The suite runs in several processes, and threads that wait for each other on a busy machine crawl."""
+    from nigra.training import limit_threads  # not above: importing nigra there would evade the argument checks
+
+    limit_threads(1)
 
 
 @pytest.fixture

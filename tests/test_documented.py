@@ -13,7 +13,8 @@ from nigra.cli import build_parser
 from nigra.config import _model_of, read_settings
 from nigra.preparation.settings import Execution as PrepareExecution
 from nigra.preparation.settings import PrepareSettings
-from nigra.study.settings import Execution, RunSettings
+from nigra.study.execution import Execution
+from nigra.study.settings import RunSettings
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src" / "nigra"

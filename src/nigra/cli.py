@@ -205,7 +205,7 @@ def _prepare(parsed: argparse.Namespace) -> None:
 
 
 def _add_run(commands: Any) -> None:
-    from nigra.study.settings import Execution
+    from nigra.study.execution import Execution
 
     stages = {
         "run": "train, score, calibrate, evaluate and report, taking up what is already done",
@@ -227,8 +227,8 @@ def _run(parsed: argparse.Namespace) -> None:
     from rich.console import Console
 
     from nigra.config import read_settings
+    from nigra.study.execution import Execution
     from nigra.study.pipeline import STAGES, plan, run_study
-    from nigra.study.settings import Execution
 
     settings, execution = read_settings(parsed.config), flags_given(parsed, Execution)
     stages = STAGES if parsed.stage == "run" else (parsed.stage,)

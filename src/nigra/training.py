@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numba
 import numpy as np
 import torch
 from jaxtyping import Int
@@ -27,6 +28,16 @@ from nigra.units.pairs import draw_epoch
 
 Tick = Callable[[float, str], None]
 """Progress: fraction done and a short text."""
+
+
+def limit_threads(threads: int) -> None:
+    """Use this many CPU threads, in compiled loops and in torch alike.
+
+    numba comes first: when its threads start, it changes the number that torch's share the OpenMP runtime with,
+    and another number of threads rounds sums in another way.
+    """
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    torch.set_num_threads(threads)
 
 
 class TrainingSettings(BaseModel):

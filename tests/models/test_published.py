@@ -1,5 +1,7 @@
 """The published models, layer by layer and parameter by parameter."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -54,8 +56,8 @@ def convolution(fewer: int, more: int, kernel: int) -> int:
 def test_parameter_counts(channels: int) -> None:
     """Oracle: kernels and biases summed by hand, two parameters per BatchNorm feature."""
     widths = [channels, 32, 64, 128, 128, 256]
-    slices = sum(convolution(a, b, 3) + 2 * b for a, b in zip(widths, widths[1:], strict=False))
-    slices += sum(convolution(b, a, 3) + 2 * a for a, b in zip(widths, widths[1:], strict=False)) - 2 * channels
+    slices = sum(convolution(a, b, 3) + 2 * b for a, b in pairwise(widths))
+    slices += sum(convolution(b, a, 3) + 2 * a for a, b in pairwise(widths)) - 2 * channels
     patches = 6 * convolution(16, 16, 3) - convolution(16, 16, 3)
     patches += convolution(channels, 16, 3) + convolution(16, channels, 2)
     layers = [(channels, 3, 5), (3, 4, 3), (4, 12, 3), (12, 16, 3)]

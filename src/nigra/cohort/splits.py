@@ -90,7 +90,10 @@ def balanced_folds(controls: pd.DataFrame, folds: int, seed: int) -> list[list[s
 
 
 def _by_sex_and_age(controls: pd.DataFrame, rng: np.random.Generator) -> list[str]:
-    """Participant ids sorted by sex, then age; ties and missing values in random order."""
+    """Participant ids sorted by sex, then age; ties and missing values in random order.
+
+    Age rises in one sex and falls in the next, so that a stretch across the border holds people of one age.
+    """
     shuffled = controls.iloc[rng.permutation(len(controls))]
     keys = pd.DataFrame(
         {
@@ -99,6 +102,7 @@ def _by_sex_and_age(controls: pd.DataFrame, rng: np.random.Generator) -> list[st
             "age": pd.to_numeric(shuffled["age"], errors="coerce").to_numpy() if "age" in shuffled else np.nan,
         }
     )
+    keys["age"] *= np.where(keys["sex"].rank(method="dense") % 2 == 1, 1, -1)
     return keys.sort_values(["sex", "age"], kind="stable")["id"].tolist()
 
 

@@ -19,7 +19,9 @@ class ScalingSettings(BaseModel):
     low_quantile: float = Field(0.01, ge=0, lt=1, description="quantile of the training controls sent to 0")
     high_quantile: float = Field(0.99, gt=0, le=1, description="quantile of the training controls sent to 1")
     clip: bool = Field(
-        False, description="cut values outside 0-1; off as published, as a cut hides changes beyond the quantiles"
+        True,
+        description="cut scaled values to 0-1, as a sigmoid can rebuild nothing beyond; "
+        "off: the formula as published, without a cut",
     )
 
 

@@ -7,11 +7,12 @@ from rich.console import Console
 
 from nigra.errors import NigraError
 from nigra.study.evaluate import evaluate_all
+from nigra.study.execution import Execution
 from nigra.study.progress import Steps
 from nigra.study.report import report_all
 from nigra.study.run import Run
 from nigra.study.score import is_scored, score_all
-from nigra.study.settings import Execution, RunSettings
+from nigra.study.settings import RunSettings
 from nigra.study.train import all_fits, is_trained, train_all
 
 STAGES = ("train", "score", "evaluate", "report")

@@ -15,7 +15,9 @@ from nigra.cohort.splits import Draw, balanced_folds, read_splits, split, write_
 from nigra.cohort.store import Cohort, open_cohort
 from nigra.files import read_json, write_json, write_text
 from nigra.provenance import hash_settings, record
-from nigra.study.settings import Execution, ModelSettings, RunSettings
+from nigra.study.execution import Execution
+from nigra.study.settings import ModelSettings, RunSettings
+from nigra.training import limit_threads
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ class Run:
 
     def begin(self) -> None:
         """Limit threads, then write the draws, the settings and the provenance of the run."""
-        torch.set_num_threads(self.execution.threads or len(os.sched_getaffinity(0)))
+        limit_threads(self.execution.threads or len(os.sched_getaffinity(0)))
         settings: dict[str, Any] = self.settings.model_dump(mode="json")
         if not self._split_is_kept:
             write_splits(

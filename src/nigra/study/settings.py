@@ -1,4 +1,4 @@
-"""What a run is: settings that change its results (``RunSettings``), and those that do not (``Execution``)."""
+"""What a run is: every setting that changes its results."""
 
 from pathlib import Path
 from typing import Literal
@@ -152,14 +152,3 @@ class RunSettings(Settings):
         if len(set(labels)) < len(labels):
             raise ValueError(f"two models are both called {max(labels, key=labels.count)}; give each a name")
         return self
-
-
-class Execution(Settings):
-    """What changes how a run is executed, never its results."""
-
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes the GPU when there is one")
-    threads: int = Field(0, ge=0, description="CPU threads; 0: all cores this process may use")
-    maps: Literal["first-draw", "all", "none"] = Field(
-        "first-draw", description="draws whose test subjects get score maps as NIfTI (scores.npy has all)"
-    )
-    overwrite: bool = Field(False, description="start every stage afresh instead of taking up what is done")

@@ -1,0 +1,199 @@
+"""The whole run on a small study: right tables, honest held-out sets, same result however often it is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from nigra.errors import NigraError
+from nigra.files import read_json, read_tsv
+from nigra.study.execution import Execution
+from nigra.study.pipeline import plan, run_study
+from nigra.study.run import Run
+from nigra.study.score import read_scores
+from tests.study.study_fixture import CONTROLS, PATIENTS, SPACE, brain, make_study, planted, quick_settings
+
+ONE = Execution(threads=1, device="cpu")
+TABLES = ("regions.tsv", "calibration.tsv", "evaluation.tsv")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_study(tmp_path_factory.mktemp("study"))
+    run_study(folder, quick_settings(), ONE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def regions(study: Path) -> pd.DataFrame:
+    return read_tsv(study / "runs/quick/regions.tsv")
+
+
+def test_the_planted_region_stands_out_for_the_slices_model(study: Path) -> None:
+    table = read_tsv(study / "runs/quick/evaluation.tsv")
+    auc = table[(table["model"] == "mlcn2021-ae") & (table["measure"] == "auc")].set_index("region")["estimate"]
+    assert auc["putamen left"] == 1
+    assert auc["putamen left"] > auc["low"]
+
+
+def test_every_subject_and_region_has_a_row_also_the_empty_one(regions: pd.DataFrame) -> None:
+    for (_, fold), rows in regions.groupby(["model", "fold"]):
+        tested = rows[rows["set"] == "test"]["participant_id"].unique()
+        held_out = rows[rows["set"] == "held-out"]["participant_id"].unique()
+        assert set(tested) >= set(PATIENTS), fold
+        assert sorted([*tested, *held_out]) == sorted(CONTROLS + PATIENTS)
+        assert not set(held_out) & set(PATIENTS)
+    empty = regions[regions["region"] == "empty"]
+    assert (empty["voxels"] == 0).all()
+    assert empty["percent"].isna().all()
+    assert len(empty) == 2 * 2 * 15
+
+
+def test_region_rows_equal_a_count_by_hand(study: Path, regions: pd.DataFrame) -> None:
+    """Oracle: scores.npy put into the volume, thresholded and counted with boolean masks."""
+    run = Run(study, quick_settings(), ONE)
+    model, draw = run.settings.models[0], run.draws[1]
+    scored = read_scores(run, model, draw)
+    threshold = read_json(run.place(model, 1) / "thresholds.json")["value"]
+    for name in (scored.test_ids[0], scored.test_ids[-1]):
+        volume = np.full(brain().shape, np.nan)
+        volume[brain()] = scored.test[scored.test_ids.index(name)]
+        inside = planted() & brain()
+        rows = regions[(regions["model"] == model.label) & (regions["fold"] == 1)]
+        row = rows[(rows["participant_id"] == name) & (rows["region"] == "putamen left")].iloc[0]
+        assert row["voxels"] == inside.sum()
+        assert row["abnormal"] == (volume[inside] > threshold).sum()
+
+
+def test_the_threshold_is_that_of_cross_fitted_controls(study: Path) -> None:
+    run = Run(study, quick_settings(), ONE)
+    model, draw = run.settings.models[0], run.draws[0]
+    scored = read_scores(run, model, draw)
+    content = read_json(run.place(model, 0) / "thresholds.json")
+    assert content["fitted_on"] == draw.train == scored.calibration_ids
+    assert content["value"] == pytest.approx(np.quantile(scored.calibration, 0.98), rel=1e-6)
+    assert sorted(name for fold in scored.folds for name in fold) == sorted(draw.train)
+    for number, fold in enumerate(scored.folds):
+        trained_on = read_json(run.place(model, 0, number) / "model.json")["trained_on"]
+        assert not set(fold) & set(trained_on)
+        assert set(fold) | set(trained_on) == set(draw.train)
+
+
+def test_score_maps_hold_the_scores_where_they_belong(study: Path) -> None:
+    run = Run(study, quick_settings(), ONE)
+    model, draw = run.settings.models[1], run.draws[0]
+    scored = read_scores(run, model, draw)
+    image = nib.load(run.place(model, 0) / "maps" / f"sub-P2_space-{SPACE}_desc-score_map.nii.gz")
+    np.testing.assert_allclose(image.affine, run.cohort.affine)
+    data = np.asarray(image.dataobj)
+    np.testing.assert_array_equal(data[brain()], scored.test[scored.test_ids.index("sub-P2")])
+    assert np.isnan(data[~brain()]).all()
+    assert not (run.place(model, 1) / "maps").exists()
+
+
+def test_false_positive_line_is_the_mean_over_test_controls(study: Path, regions: pd.DataFrame) -> None:
+    table = read_tsv(study / "runs/quick/calibration.tsv")
+    for _, line in table.iterrows():
+        rows = regions[
+            (regions["model"] == line["model"]) & (regions["fold"] == line["fold"]) & (regions["set"] == "test")
+        ]
+        own = rows[(rows["group"] == "control") & (rows["region"] == "whole brain")]
+        assert line["observed_percent"] == pytest.approx(own["percent"].mean())
+        assert line["expected_percent"] == pytest.approx(2)
+        assert line["test_controls"] == 3 == len(own)
+
+
+def test_report_and_figures_are_there(study: Path) -> None:
+    folder = study / "runs/quick"
+    text = (folder / "report.html").read_text()
+    assert "not a medical device" in text
+    assert "mlcn2021-ae" in text
+    for name in ("figure1.png", "figure1.svg", "figures/models.svg", "figures/training.png"):
+        assert (folder / name).stat().st_size > 5_000
+    provenance = read_json(folder / "provenance.json")
+    assert provenance["seeds"]["model isbi2023-sae"] == 0
+    assert (
+        provenance["inputs"]["cohort/volumes.npy"]
+        == read_json(study / "cohort/store.json")["hashes"]["volumes.npy"]
+    )
+
+
+def test_run_again_does_nothing_and_changes_nothing(study: Path) -> None:
+    folder = study / "runs/quick"
+    weights = folder / "mlcn2021-ae/draw-00/model.safetensors"
+    before, stamp = [(folder / name).read_bytes() for name in TABLES], weights.stat().st_mtime_ns
+    assert plan(study, quick_settings())[:2] == [("train", 12, 12), ("score", 4, 4)]
+    run_study(study, quick_settings(), ONE)
+    assert [(folder / name).read_bytes() for name in TABLES] == before
+    assert weights.stat().st_mtime_ns == stamp
+
+
+def test_another_setting_redoes_what_depends_on_it(tmp_path: Path) -> None:
+    settings = quick_settings(models=[{"preset": "isbi2023-ae", "epochs": 1, "units_per_subject": 20, "batch": 16}])
+    make_study(tmp_path)
+    run_study(tmp_path, settings, ONE, ("train", "score", "evaluate"))
+    scaled = settings.model_copy(update={"calibration": settings.calibration.model_copy(update={"quantile": 0.9})})
+    assert plan(tmp_path, scaled)[:2] == [("train", 6, 6), ("score", 2, 2)]
+    run_study(tmp_path, scaled, ONE, ("train", "score", "evaluate"))
+    line = read_tsv(tmp_path / "runs/quick/calibration.tsv").iloc[0]
+    assert line["expected_percent"] == pytest.approx(10)
+    longer = settings.model_copy(update={"models": [settings.models[0].model_copy(update={"epochs": 2})]})
+    assert plan(tmp_path, longer)[:2] == [("train", 6, 0), ("score", 2, 0)]
+
+
+def test_training_controls_as_the_published_option(tmp_path: Path) -> None:
+    settings = quick_settings(
+        models=[{"preset": "isbi2023-ae", "epochs": 1, "units_per_subject": 20, "batch": 16}],
+        calibration={"controls": "training"},
+    )
+    make_study(tmp_path)
+    assert plan(tmp_path, settings)[0] == ("train", 2, 0)
+    run_study(tmp_path, settings, ONE)
+    table = read_tsv(tmp_path / "runs/quick/regions.tsv")
+    assert set(table["set"]) == {"training", "test"}
+
+
+def test_a_cohort_without_patients_gets_its_report(tmp_path: Path) -> None:
+    settings = quick_settings(
+        models=[{"preset": "isbi2023-ae", "epochs": 1, "units_per_subject": 20, "batch": 16}],
+        groups={"patient": {"age_from": 200}},
+    )
+    folder = run_study(make_study(tmp_path), settings, ONE)
+    assert (folder / "report.html").exists()
+    assert "sub-P0" not in (folder / "regions.tsv").read_text()
+
+
+def test_an_unprepared_folder_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NigraError, match="nigra prepare"):
+        run_study(tmp_path, quick_settings(), ONE)
+
+
+@pytest.mark.parametrize("after", [4.5, 7.0])
+def test_kill_9_and_the_same_command_gives_the_same_tables(study: Path, tmp_path: Path, after: float) -> None:
+    """Law 9, with a real process and a real SIGKILL."""
+    make_study(tmp_path)
+    code = (
+        "from pathlib import Path; from nigra.study.pipeline import run_study; import torch;"
+        "from tests.study.study_fixture import quick_settings; from tests.study.test_pipeline import ONE;"
+        f"run_study(Path({str(tmp_path)!r}), quick_settings(), ONE, ('train', 'score', 'evaluate'))"
+    )
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=root,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    time.sleep(after)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run_study(tmp_path, quick_settings(), ONE, ("train", "score", "evaluate"))
+    for name in TABLES:
+        assert (tmp_path / "runs/quick" / name).read_bytes() == (study / "runs/quick" / name).read_bytes()
