@@ -29,6 +29,9 @@ TESTED_ELSEWHERE = {
     "preparation/test_gate": ["preparation/agreement", "preparation/header", "preparation/values"],
     "preparation/test_prepare": ["preparation/settings", "preparation/subject"],
     "report/test_report": ["report/build", "report/flow", "report/pictures", "report/sources", "report/tables"],
+    "study/test_pipeline": [
+        f"study/{name}" for name in ("run", "train", "score", "evaluate", "report", "execution", "progress")
+    ],
     "units/test_put_back": ["units/canvas", "units/kernels", "units/patches", "units/planes", "units/slices"],
 }
 """Test files that test modules of another name too."""
@@ -36,10 +39,6 @@ TESTED_ELSEWHERE = {
 WITHOUT_TESTS = {
     "shapes": "names only; every annotated call of the suite checks them",
     "demo": "`make demo` runs it whole, which takes minutes",
-    **dict.fromkeys(
-        (f"study/{name}" for name in ("run", "train", "score", "evaluate", "report", "pipeline", "progress")),
-        "run whole by `make demo`; the command line's tests reach the plan and the refusals",
-    ),
 }
 """The short list of modules without a test file, and why."""
 
