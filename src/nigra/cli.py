@@ -201,7 +201,17 @@ def _prepare(parsed: argparse.Namespace) -> None:
     from nigra.preparation.settings import Execution, PrepareSettings
 
     parsed.participant_labels = tuple(parsed.participant_labels)
-    prepare(parsed.source, parsed.study, flags_given(parsed, PrepareSettings), flags_given(parsed, Execution))
+    execution = flags_given(parsed, Execution)
+    quality = prepare(parsed.source, parsed.study, flags_given(parsed, PrepareSettings), execution)
+    if execution.dry_run:
+        print(f"{len(quality)} subjects would be prepared into {parsed.study}; nothing was written.")
+        return
+    done = int((quality["status"] == "prepared").sum())
+    print(f"{done} of {len(quality)} subjects prepared into {parsed.study}.")
+    print("Who was left out and why: intake.tsv. How well each was prepared: quality.tsv and figures/.")
+    if quality["dice"].notna().any():
+        print(f"Overlap with the template's brain (Dice): mean {quality['dice'].mean():.3f}, "
+              f"lowest {quality['dice'].min():.3f}.")  # fmt: skip
 
 
 def _add_run(commands: Any) -> None:
