@@ -206,7 +206,7 @@ def _prepare(parsed: argparse.Namespace) -> None:
     if execution.dry_run:
         print(f"{len(quality)} subjects would be prepared into {parsed.study}; nothing was written.")
         return
-    done = int((quality["status"] == "prepared").sum())
+    done = int((quality["status"] != "failed").sum())
     print(f"{done} of {len(quality)} subjects prepared into {parsed.study}.")
     print("Who was left out and why: intake.tsv. How well each was prepared: quality.tsv and figures/.")
     if quality["dice"].notna().any():

@@ -33,28 +33,39 @@ from nigra.units import Source
 def report_all(run: Run, steps: Steps) -> Path:
     """Draw the figures from the files of the earlier stages and write ``report.html``; returns its path."""
     atlas, regions = atlas_of(run), read_tsv(run.folder / "regions.tsv")
-    folder = run.folder / "figures"
     background = mean_control(run)
-    jobs: list[tuple[str, Figure]] = []
     with steps.step("figures") as tick:
         for number, model in enumerate(run.settings.models):
-            draw = run.draws[0]
-            jobs = [
-                (f"cohort-{model.label}", _cohort(run, model, regions, atlas, background)),
-                (f"reconstructions-{model.label}", _reconstructions(run, model, draw, atlas)),
-                (f"scores-{model.label}", _scores(run, model, draw, atlas, background)),
-            ]
-            for name, figure in jobs:
-                save(figure, folder / name)
+            for name, figure in _figures_of(run, model, regions, atlas, background).items():
+                save(figure, run.folder / "figures" / f"{name}-{model.label}")
             tick((number + 1) / (len(run.settings.models) + 1), model.label)
         # the cohort picture of the last model is the run's first figure
         save(_cohort(run, run.settings.models[-1], regions, atlas, background), run.folder / "figure1")
-        whole = regions[(regions["region"] == WHOLE_BRAIN) & (regions["set"] == "test")]
-        expected = 100 * (1 - run.settings.calibration.quantile)
-        save(false_positive_check(whole[whole["group"] == CONTROL], expected), folder / "false-positives")
-        save(training_curves(read_training(run.folder)), folder / "training")
-        save(architecture_diagram([_architecture(run, model) for model in run.settings.models]), folder / "models")
+        for name, figure in _figures_of_all(run, regions).items():
+            save(figure, run.folder / "figures" / name)
     return build_report(run.folder)
+
+
+def _figures_of(
+    run: Run, model: ModelSettings, regions: pd.DataFrame, atlas: Atlas, background: np.ndarray
+) -> dict[str, Figure]:
+    """The pictures of one model; examples are those of the first draw."""
+    figures = {"cohort": _cohort(run, model, regions, atlas, background)}
+    if run.settings.figures.examples:
+        figures["reconstructions"] = _reconstructions(run, model, run.draws[0], atlas)
+        figures["scores"] = _scores(run, model, run.draws[0], atlas, background)
+    return figures
+
+
+def _figures_of_all(run: Run, regions: pd.DataFrame) -> dict[str, Figure]:
+    """The pictures that compare models."""
+    whole = regions[(regions["region"] == WHOLE_BRAIN) & (regions["set"] == "test")]
+    expected = 100 * (1 - run.settings.calibration.quantile)
+    return {
+        "false-positives": false_positive_check(whole[whole["group"] == CONTROL], expected),
+        "training": training_curves(read_training(run.folder)),
+        "models": architecture_diagram([_architecture(run, model) for model in run.settings.models]),
+    }
 
 
 def mean_control(run: Run) -> np.ndarray:
@@ -108,7 +119,7 @@ def _reconstructions(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas) -
     return example_reconstructions(
         names, np.array(inputs), np.array(rebuilt), np.array(scores), run.cohort.affine,
         level_of(k, run.cohort.affine), channel=run.cohort.channels[0], units="scaled 0-1", threshold=threshold,
-        title=f"Example reconstructions, {model.label}, draw {draw.draw + 1}",
+        title=f"Example reconstructions, {model.label}, draw {draw.draw}",
     )  # fmt: skip
 
 
@@ -128,7 +139,7 @@ def _scores(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas, background
     threshold = read_json(run.place(model, draw.draw) / "thresholds.json")["value"]
     return score_maps(
         names, volumes, background, run.cohort.affine, levels, threshold,
-        units="joint error, intensities scaled 0-1", title=f"Score maps, {model.label}, draw {draw.draw + 1}",
+        units="joint error, intensities scaled 0-1", title=f"Score maps, {model.label}, draw {draw.draw}",
     )  # fmt: skip
 
 

@@ -31,9 +31,9 @@ class Fit:
 
     @property
     def text(self) -> str:
-        """What the user reads of it."""
-        part = "" if self.fold is None else f", fold {self.fold + 1}"
-        return f"{self.model.label}, draw {self.draw + 1}{part}"
+        """What the user reads of it, in the words of the run's folders."""
+        part = "" if self.fold is None else f", fold-{self.fold}"
+        return f"{self.model.label}, draw-{self.draw:02d}{part}"
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ def score_all(run: Run, steps: Steps) -> None:
     """Score every model and draw that is not yet scored, and write its threshold and maps."""
     for model in run.settings.models:
         for draw in run.draws:
-            text = f"score {model.label}, draw {draw.draw + 1}"
+            text = f"score {model.label}, draw-{draw.draw:02d}"
             if is_scored(run, model, draw) and not run.execution.overwrite:
                 steps.skip(text)
             else:
