@@ -1,6 +1,6 @@
 """First steps in Python: a tiny synthetic cohort, a quick siamese auto-encoder, one subject's abnormal voxels.
 
-Run it with ``python examples/first_steps.py``; it takes about a minute and prints four lines.
+Run it with ``python examples/first_steps.py``; it takes less than a minute and prints four lines.
 """
 
 from pathlib import Path
@@ -33,7 +33,12 @@ def main(folder: Path) -> None:
     source, unit = Source.scaled(cohort, fit_scaling(cohort, draw.train)), Patches(15)
     model = build("mlcn2021-sae", channels=len(cohort.channels))
     task = Task(source, unit, cohort.rows(draw.train), np.zeros(0, dtype=np.int64))
-    train(model, task, TrainingSettings(epochs=3, units_per_subject=300), folder / "model")
+    train(
+        model,
+        task,
+        TrainingSettings(epochs=4, batch=32, learning_rate=3e-3, units_per_subject=600),
+        folder / "model",
+    )
     print(f"model: {parameter_count(model)} parameters, trained on {len(draw.train)} controls")
 
     # scores of the training controls set the threshold here; `nigra run` cross-fits them, which is fairer
