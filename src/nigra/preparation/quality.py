@@ -10,11 +10,11 @@ from nigra.shapes import Mask, ScoreMap
 OUTLIER = 3.5
 """Robust deviations from the cohort's median (Iglewicz & Hoaglin, 1993) at which a subject is pointed out."""
 
+# not the white matter median: scanners choose their units anew for every scan
 _WATCHED = {
     "dice": ("overlap with the mask", "low"),
     "correlation": ("correlation with the template", "low"),
     "volume_ml": ("brain volume", "both"),
-    "white_matter_median": ("white matter intensity", "both"),
 }
 
 
