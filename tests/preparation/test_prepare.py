@@ -70,6 +70,7 @@ def test_what_is_prepared_is_used_again_and_a_kill_leaves_nothing_half(make_sour
     assert reasons.str.contains("RuntimeError: broken").all()
 
 
+@pytest.mark.slow
 def test_jobs_do_not_change_the_result(make_source, tmp_path):
     source = make_source(2)
     settings = QUICK.model_copy(update={"syn_iterations": (2,), "n4_iterations": (2,)})
