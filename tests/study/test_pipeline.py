@@ -14,10 +14,12 @@ import pytest
 
 from nigra.errors import NigraError
 from nigra.files import read_json, read_tsv
+from nigra.provenance import hash_file
 from nigra.study.execution import Execution
 from nigra.study.pipeline import plan, run_study
 from nigra.study.run import Run
 from nigra.study.score import read_scores
+from nigra.study.train import trained
 from tests.study.study_fixture import CONTROLS, PATIENTS, SPACE, brain, make_study, planted, quick_settings
 
 ONE = Execution(threads=1, device="cpu")
@@ -123,6 +125,8 @@ def test_report_and_figures_are_there(study: Path) -> None:
         provenance["inputs"]["cohort/volumes.npy"]
         == read_json(study / "cohort/store.json")["hashes"]["volumes.npy"]
     )
+    dseg = f"space-{SPACE}_dseg.nii.gz"
+    assert provenance["inputs"][f"atlas {dseg}"] == hash_file(study / dseg)
 
 
 def test_run_again_does_nothing_and_changes_nothing(study: Path) -> None:
@@ -146,6 +150,25 @@ def test_another_setting_redoes_what_depends_on_it(tmp_path: Path) -> None:
     assert line["expected_percent"] == pytest.approx(10)
     longer = settings.model_copy(update={"models": [settings.models[0].model_copy(update={"epochs": 2})]})
     assert plan(tmp_path, longer)[:2] == [("train", 6, 0), ("score", 2, 0)]
+
+
+def test_models_and_scores_of_other_settings_are_refused(study: Path) -> None:
+    """A stage called alone never takes up what another setting made."""
+    own = quick_settings()
+    longer = own.models[1].model_copy(update={"epochs": 3})
+    run = Run(study, own.model_copy(update={"models": [own.models[0], longer]}), ONE)
+    with pytest.raises(NigraError, match="isbi2023-sae, draw-00 is not trained with these settings"):
+        trained(run, run.fits(longer, run.draws[0])[0])
+    with pytest.raises(NigraError, match="is not scored with these settings"):
+        read_scores(run, longer, run.draws[0])
+    assert read_scores(run, own.models[0], run.draws[0]).test_ids == run.draws[0].test
+
+
+def test_too_few_controls_to_cross_fit_are_refused_before_anything_is_written(study: Path) -> None:
+    before = (study / "runs/quick/splits.json").read_bytes()
+    with pytest.raises(NigraError, match="draw 0 has 3 training controls; cross-fitting needs 4"):
+        run_study(study, quick_settings(splits={"draws": 1, "test_fraction": 0.75}), ONE)
+    assert (study / "runs/quick/splits.json").read_bytes() == before
 
 
 def test_training_controls_as_the_published_option(tmp_path: Path) -> None:
@@ -175,9 +198,11 @@ def test_an_unprepared_folder_says_what_to_do(tmp_path: Path) -> None:
         run_study(tmp_path, quick_settings(), ONE)
 
 
-@pytest.mark.parametrize("after", [4.5, 7.0])
-def test_kill_9_and_the_same_command_gives_the_same_tables(study: Path, tmp_path: Path, after: float) -> None:
-    """Law 9, with a real process and a real SIGKILL."""
+@pytest.mark.parametrize(
+    "under_way", ["isbi2023-sae/draw-0?/**/checkpoint.safetensors", "*/draw-0?/scores-so-far.json"]
+)
+def test_kill_9_and_the_same_command_gives_the_same_tables(study: Path, tmp_path: Path, under_way: str) -> None:
+    """Law 9, with a real process and a real SIGKILL in the middle of a training, or of a scoring."""
     make_study(tmp_path)
     code = (
         "from pathlib import Path; from nigra.study.pipeline import run_study; import torch;"
@@ -191,9 +216,11 @@ def test_kill_9_and_the_same_command_gives_the_same_tables(study: Path, tmp_path
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stderr=subprocess.DEVNULL,
     )
-    time.sleep(after)
+    while process.poll() is None and not any((tmp_path / "runs/quick").glob(under_way)):
+        time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "runs/quick/regions.tsv").exists()
     run_study(tmp_path, quick_settings(), ONE, ("train", "score", "evaluate"))
     for name in TABLES:
         assert (tmp_path / "runs/quick" / name).read_bytes() == (study / "runs/quick" / name).read_bytes()

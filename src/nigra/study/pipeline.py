@@ -29,7 +29,7 @@ def run_study(
     Only one process at a time may work in a run's folder.
     """
     run = Run(study, settings, execution or Execution())
-    _ = run.draws  # a folder without a cohort, or with too few controls, is refused before anything is written
+    all_fits(run)  # a folder without a cohort, or with too few controls, is refused before anything is written
     run.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(run.folder / ".lock", timeout=0):

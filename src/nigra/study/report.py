@@ -1,5 +1,6 @@
 """Stage report: every picture of a run, then the one offline file that holds them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from matplotlib.figure import Figure
 
 from nigra.cohort.splits import Draw
 from nigra.cohort.store import CONTROL, PATIENT
-from nigra.figures.architecture import architecture_diagram, layer_sizes
+from nigra.figures.architecture import Architecture, architecture_diagram, layer_sizes
 from nigra.figures.axial import level_of, slice_at, slice_of_nuclei
 from nigra.figures.cohort_picture import cohort_picture
 from nigra.figures.false_positives import false_positive_check
@@ -34,6 +35,8 @@ def report_all(run: Run, steps: Steps) -> Path:
     """Draw the figures from the files of the earlier stages and write ``report.html``; returns its path."""
     atlas, regions = atlas_of(run), read_tsv(run.folder / "regions.tsv")
     background = mean_control(run)
+    # or pictures of models no longer asked for would stay in the report
+    shutil.rmtree(run.folder / "figures", ignore_errors=True)
     with steps.step("figures") as tick:
         for number, model in enumerate(run.settings.models):
             for name, figure in _figures_of(run, model, regions, atlas, background).items():
@@ -59,11 +62,14 @@ def _figures_of(
 
 def _figures_of_all(run: Run, regions: pd.DataFrame) -> dict[str, Figure]:
     """The pictures that compare models."""
+    history = read_training(run.folder)  # a folder may hold models and draws of earlier settings
+    asked = [(model.label, draw.draw) for model in run.settings.models for draw in run.draws]
+    history = history[pd.MultiIndex.from_frame(history[["model", "draw"]]).isin(asked)]
     whole = regions[(regions["region"] == WHOLE_BRAIN) & (regions["set"] == "test")]
     expected = 100 * (1 - run.settings.calibration.quantile)
     return {
         "false-positives": false_positive_check(whole[whole["group"] == CONTROL], expected),
-        "training": training_curves(read_training(run.folder)),
+        "training": training_curves(history),
         "models": architecture_diagram([_architecture(run, model) for model in run.settings.models]),
     }
 
@@ -143,7 +149,8 @@ def _scores(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas, background
     )  # fmt: skip
 
 
-def _architecture(run: Run, model: ModelSettings) -> tuple[str, list[tuple[str, tuple[int, ...]]], int]:
+def _architecture(run: Run, model: ModelSettings) -> Architecture:
     channels, shape = len(run.cohort.channels), model.unit.unit_shape(run.cohort.mask.shape)
     network = build(model.preset, channels, shape)
-    return model.label, layer_sizes(network, (channels, *shape)), parameter_count(network)
+    sizes = layer_sizes(network, (channels, *shape))
+    return Architecture(model.label, sizes, parameter_count(network), network.members == 2)

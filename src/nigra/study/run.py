@@ -13,8 +13,9 @@ import yaml
 from nigra.cohort.selection import select
 from nigra.cohort.splits import Draw, balanced_folds, read_splits, split, write_splits
 from nigra.cohort.store import Cohort, open_cohort
+from nigra.errors import NigraError
 from nigra.files import read_json, write_json, write_text
-from nigra.provenance import hash_settings, record
+from nigra.provenance import hash_file, hash_settings, record
 from nigra.study.execution import Execution
 from nigra.study.settings import ModelSettings, RunSettings
 from nigra.training import limit_threads
@@ -100,6 +101,11 @@ class Run:
             return []
         people = self.cohort.participants
         controls = people[people["participant_id"].isin(draw.train)]
+        if len(controls) < 4:
+            raise NigraError(
+                f"draw {draw.draw} has {len(controls)} training controls; cross-fitting needs 4: add controls, test "
+                "fewer, or set calibration.controls to training."
+            )
         return balanced_folds(controls, min(calibration.folds, len(controls) // 2), self.settings.splits.seed)
 
     def fits(self, model: ModelSettings, draw: Draw) -> list[Fit]:
@@ -130,7 +136,7 @@ class Run:
 
     def begin(self) -> None:
         """Limit threads, then write the draws, the settings and the provenance of the run."""
-        limit_threads(self.execution.threads or len(os.sched_getaffinity(0)))
+        limit_threads(self.execution.threads or _cores())
         settings: dict[str, Any] = self.settings.model_dump(mode="json")
         if not self._split_is_kept:
             write_splits(
@@ -142,6 +148,15 @@ class Run:
             "figures": self.settings.figures.seed,
             **{f"model {model.label}": model.seed for model in self.settings.models},
         }  # fmt: skip
-        content = record("run", settings, {"cohort/volumes.npy": self.cohort.digest})
+        inputs = {"cohort/volumes.npy": self.cohort.digest}
+        dseg = self.settings.atlas.dseg and self.study / self.settings.atlas.dseg
+        if dseg and dseg.is_file():  # a missing one is told where it is read
+            inputs[f"atlas {dseg.name}"] = hash_file(dseg)
+        content = record("run", settings, inputs)
         execution = {"device": self.device, "threads": torch.get_num_threads()}
         write_json(self.folder / "provenance.json", content | {"seeds": seeds, "execution": execution})
+
+
+def _cores() -> int:
+    """Cores this process may use; where the system does not say (macOS), all there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

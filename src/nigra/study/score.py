@@ -12,6 +12,7 @@ import numpy as np
 
 from nigra.cohort.splits import Draw
 from nigra.detection.calibration import Threshold, fit_threshold, leave_fold_out_abnormal
+from nigra.errors import NigraError
 from nigra.files import read_json, write_image, write_json
 from nigra.models.saved import Trained
 from nigra.provenance import hash_settings, record, refuse_fitted
@@ -80,8 +81,10 @@ def is_scored(run: Run, model: ModelSettings, draw: Draw) -> bool:
 
 
 def read_scores(run: Run, model: ModelSettings, draw: Draw) -> Scored:
-    """A draw's scores, memory-mapped."""
+    """A draw's scores, memory-mapped; scores of other settings or other models are refused."""
     folder = run.place(model, draw.draw)
+    if not is_scored(run, model, draw):
+        raise NigraError(f"{folder} is not scored with these settings; run `nigra score` with them first.")
     content = read_json(folder / "scores.json")
     scores = np.load(folder / "scores.npy", mmap_mode="r", allow_pickle=False)
     return Scored(scores, content["calibration"], content["test"], content["folds"])

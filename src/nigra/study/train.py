@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 
+from nigra.errors import NigraError
 from nigra.files import read_json, write_json
 from nigra.models.published import build, parameter_count
 from nigra.models.saved import Trained, load, save
@@ -67,13 +68,16 @@ def train_one(run: Run, fit: Fit, tick=None) -> None:  # type: ignore[no-untyped
 
 
 def _clear(run: Run, fit: Fit) -> None:
-    """Remove a draw's own files but not the folds inside it, which have keys of their own."""
+    """Remove a draw's own files and maps but not the folds inside it, which have keys of their own."""
     folder = run.place(fit.model, fit.draw)
+    shutil.rmtree(folder / "maps", ignore_errors=True)  # or maps of subjects that train now would stay
     for path in folder.glob("*") if folder.exists() else ():
         if path.is_file():
             path.unlink()
 
 
 def trained(run: Run, fit: Fit) -> Trained:
-    """The finished model of a fit."""
+    """The finished model of a fit; one trained with other settings or on others is refused."""
+    if not is_trained(run, fit):
+        raise NigraError(f"{fit.text} is not trained with these settings; run `nigra train` with them first.")
     return load(run.place(fit.model, fit.draw, fit.fold))
