@@ -1,7 +1,14 @@
 import pandas as pd
 import pytest
 
-from nigra.report.words import against_chance, calibration_words, model_words, region_words
+from nigra.report.words import (
+    against_chance,
+    calibration_words,
+    cohort_words,
+    coverage_words,
+    model_words,
+    region_words,
+)
 from tests.report.fake_run import MODELS, evaluation_rows
 
 
@@ -22,8 +29,8 @@ def test_no_interval_no_verdict():
 
 def test_regions_are_counted_after_correction():
     table = evaluation_rows(12, 8)
-    assert region_words(table[table["model"] == MODELS[0]])[0].startswith("Regions: none of 5 differs")
-    assert "2 of 5 differ" in region_words(table[table["model"] == MODELS[1]])[0]
+    assert region_words(table[table["model"] == MODELS[0]])[0].startswith("Regions: none of 5 lies above chance")
+    assert "2 of 5 lie above chance" in region_words(table[table["model"] == MODELS[1]])[0]
 
 
 def test_the_published_cut_off_is_called_optimistic_beside_its_null():
@@ -37,3 +44,20 @@ def test_the_observed_rate_stands_beside_the_expected():
     assert "2.0 % of the voxels" in calibration_words(table)[0]
     assert "(1.5 to 2.5 % over draws), where 2 % are expected" in calibration_words(table)[0]
     assert calibration_words(pd.DataFrame()) == []
+
+
+def test_groups_by_another_name_are_a_disease_only_where_the_table_says_so():
+    people = pd.DataFrame({"group": ["control"] * 3 + ["patient"] * 2})
+    aged = {"control": "under 45", "patient": "65 and older"}
+    assert cohort_words(people, aged)[1].endswith(
+        "“patient” stands for 65 and older: no statement about any disease."
+    )
+    named = {"control": "control", "patient": "Parkinson's disease"}
+    assert cohort_words(people, named, ill=True)[1:] == ["In this run “patient” stands for Parkinson's disease."]
+    assert len(cohort_words(people, {"control": "control", "patient": "patient"})) == 1
+
+
+def test_models_that_score_different_voxels_are_not_compared_in_silence():
+    table = pd.DataFrame({"model": ["slices", "patches"] * 2, "region": "whole brain", "voxels": [600, 900] * 2})
+    assert "slices 600, patches 900" in coverage_words(table)[0]
+    assert coverage_words(table.assign(voxels=900)) == coverage_words(pd.DataFrame()) == []

@@ -179,14 +179,14 @@ def compose(
 
 
 def add_bar(figure: Figure, scale: ScalarMappable, beyond: bool, missing: bool, expected: Number | None) -> None:
-    """The shared colour bar in the header, with the share expected in controls marked."""
+    """The shared colour bar in the header, with the share expected in controls' whole brain marked."""
     axes = place(figure, PAGE_MM - MARGIN - 62, 4.2, 60, 2.4)
     bar = figure.colorbar(scale, cax=axes, orientation="horizontal", extend="max" if beyond else "neither")
     label_bar(bar, "abnormal voxels in region (%)")
     if expected is not None and expected < scale.norm.vmax:  # type: ignore[operator]
         axes.axvline(expected, color="white", linewidth=1.2)
         axes.annotate(
-            f"{expected:g} % expected in controls", (expected, 1), (0, 1.5), xycoords=("data", "axes fraction"),
+            f"controls' whole brain: {expected:g} %", (expected, 1), (0, 1.5), xycoords=("data", "axes fraction"),
             textcoords="offset points", fontsize=5.5, color=MUTED, ha="left", va="bottom",
         )  # fmt: skip
     if missing:

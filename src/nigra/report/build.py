@@ -102,7 +102,8 @@ def provenance_tables(sources: Sources) -> dict[str, Table]:
     seeds = [(name, value) for name, value in flatten(sources.settings) if "seed" in name.rsplit(".", 1)[-1]]
     if provenance.get("seeds"):
         seeds = [(f"seed: {name}", str(value)) for name, value in provenance["seeds"].items()]
-    machine = [*provenance.get("machine", {}).items(), *provenance.get("execution", {}).items()]
+    ran = provenance.get("machine", {}) | provenance.get("execution", {})
+    machine = [(str(name), str(value)) for name, value in ran.items()]
     hashes = [("settings", hash_settings(sources.settings))] if sources.settings else []
     hashes += [(str(name), str(value)) for name, value in provenance.get("inputs", {}).items()]
     versions = [(str(name), str(value)) for name, value in provenance.get("versions", {}).items()]

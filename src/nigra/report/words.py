@@ -14,7 +14,9 @@ WHOLE = "whole brain"
 
 def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
     """Headed groups of sentences: the cohort, then per model its false positives, its result and its regions."""
-    groups = [("Cohort", cohort_words(sources.participants, sources.names))]
+    rule = (sources.settings.get("groups") or {}).get("patient") or {}
+    said = cohort_words(sources.participants, sources.names, ill=rule.get("group") == "patient")
+    groups = [("Cohort", said + coverage_words(sources.regions))]
     tables = [table for table in (sources.evaluation, sources.calibration) if "model" in table]
     for model in dict.fromkeys(str(name) for table in tables for name in table["model"]):
         result = model_words(of_model(sources.evaluation, model))
@@ -30,8 +32,8 @@ def of_model(table: pd.DataFrame, model: str) -> pd.DataFrame:
     return table[table["model"].astype(str) == model] if "model" in table else table
 
 
-def cohort_words(people: pd.DataFrame, names: dict[str, str]) -> list[str]:
-    """Who was compared, and what this run's groups stand for."""
+def cohort_words(people: pd.DataFrame, names: dict[str, str], ill: bool = False) -> list[str]:
+    """Who was compared, and what this run's groups stand for; ``ill``: its patients are patients of the table."""
     if "group" not in people:
         return []
     counts = {group: int((people["group"] == group).sum()) for group in names}
@@ -40,7 +42,19 @@ def cohort_words(people: pd.DataFrame, names: dict[str, str]) -> list[str]:
     said = " and ".join(several(counts[group], group) for group in names)
     sentences = [f"The cohort has {said}; the models learned from controls alone."]
     meant = [f"“{group}” stands for {name}" for group, name in names.items() if group != name]
-    return sentences + ([f"In this run {' and '.join(meant)}: no statement about any disease."] if meant else [])
+    limit = "." if ill else ": no statement about any disease."
+    return sentences + ([f"In this run {' and '.join(meant)}{limit}"] if meant else [])
+
+
+def coverage_words(regions: pd.DataFrame) -> list[str]:
+    """A caution where the models' whole brains are not the same voxels (slices cover a part of it)."""
+    if not {"model", "region", "voxels"} <= set(regions):
+        return []
+    voxels = regions[regions["region"] == WHOLE].groupby("model", sort=False)["voxels"].median()
+    if voxels.nunique() < 2:
+        return []
+    each = ", ".join(f"{model} {count:.0f}" for model, count in voxels.items())
+    return [f"The models do not score the same voxels ({each}): their whole-brain results differ in place too."]
 
 
 def calibration_words(rows: pd.DataFrame) -> list[str]:
@@ -78,17 +92,19 @@ def model_words(rows: pd.DataFrame) -> list[str]:
 
 
 def region_words(rows: pd.DataFrame) -> list[str]:
-    """How many regions differ from chance after correction, and which the largest are."""
+    """How many regions lie above chance after correction (one-sided), and which the largest are."""
     regions = rows[(rows["measure"] == AUC) & (rows["region"] != WHOLE) & rows["estimate"].notna()]
     if regions.empty or "q" not in regions:
         return []
     found = regions[regions["q"] < 0.05].sort_values("estimate", ascending=False)
     if found.empty:
-        return [f"Regions: none of {len(regions)} differs from chance at q < 0.05 (AUC, Benjamini-Hochberg)."]
+        return [
+            f"Regions: none of {len(regions)} lies above chance at q < 0.05 (AUC, one-sided, Benjamini-Hochberg)."
+        ]
     names = ", ".join(f"{r['region']} ({r['estimate']:.2f})" for r in found.head(5).to_dict("records"))
     more = " and others" if len(found) > 5 else ""
     return [
-        f"Regions: {len(found)} of {len(regions)} differ from chance at q < 0.05; the largest AUC: {names}{more}. "
+        f"Regions: {len(found)} of {len(regions)} lie above chance at q < 0.05; the largest AUC: {names}{more}. "
         "The largest of many estimates is biased upwards."
     ]
 
