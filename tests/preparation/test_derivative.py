@@ -68,3 +68,13 @@ def test_sidecar_says_what_made_the_map(written):
     assert {"numpy", "SimpleITK", "dipy"} <= found["versions"].keys()
     write_json(target.sidecar("FA"), found | {"settings_hash": "other"})
     assert current(target, hashes, SETTINGS) is None
+
+
+def test_files_of_one_name_are_both_watched(tmp_path):
+    for channel in ("FA", "MD"):
+        (tmp_path / channel).mkdir()
+        (tmp_path / channel / "007.nii.gz").write_bytes(channel.encode())
+    scan = Scan("sub-007", {channel: tmp_path / channel / "007.nii.gz" for channel in ("FA", "MD")})
+    before = inputs(scan)
+    scan.channels["FA"].write_bytes(b"another map")
+    assert inputs(scan) != before

@@ -61,9 +61,12 @@ class Derivative:
 
 
 def inputs(scan: Scan) -> dict[str, str]:
-    """SHA-256 of every file a subject's preparation reads, by file name."""
+    """SHA-256 of every file a subject's preparation reads, by file name; files of one name share an entry."""
     files = [*scan.channels.values(), *([scan.mask] if scan.mask else [])]
-    return {path.name: hash_file(path) for path in files}
+    found: dict[str, str] = {}
+    for path in files:
+        found[path.name] = found.get(path.name, "") + hash_file(path)
+    return found
 
 
 def current(derivative: Derivative, hashes: Mapping[str, str], settings: Mapping[str, Any]) -> dict | None:
