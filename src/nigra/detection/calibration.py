@@ -81,7 +81,8 @@ def leave_fold_out_abnormal(
 ) -> Bool[ndarray, "n_subjects n_voxels"]:
     """Abnormal voxels of cross-fitted controls, each fold against the threshold of the other folds.
 
-    So the percentages that later fix a cut-off come from subjects that took no part in model or threshold.
+    So the percentages that later fix a cut-off come from subjects whose own scores took no part in model or
+    threshold. (The models that scored the other folds saw them, as in any cross-fitting.)
     """
     abnormal = np.zeros(scores.shape, dtype=bool)
     for fold in folds:
