@@ -160,9 +160,14 @@ def test_the_source_of_the_cut_off_is_said(rng):
     trained = evaluate(study(percent, 12, 2, 5, reference="training"), **FAST)
     assert "cut-off from training controls" in cell(trained, GMEAN_HELD_OUT, "note")
     assert "cut-off from training controls" not in cell(trained, AUC, "note")
+    # those controls are not like the test controls, so that no null holds for a cut-off from them
+    of_cut_off = trained[trained["measure"].isin([GMEAN_HELD_OUT, SENSITIVITY, SPECIFICITY])]
+    assert of_cut_off[["null_median", "null_95", "p", "q"]].isna().all(axis=None)
+    assert np.isfinite([cell(trained, m, c) for m in (AUC, GMEAN_TEST) for c in ("null_median", "p", "q")]).all()
     held_out = evaluate(study(percent, 12, 2, 5), **FAST)
     assert cell(held_out, GMEAN_HELD_OUT, "estimate") == cell(trained, GMEAN_HELD_OUT, "estimate")
     assert cell(held_out, GMEAN_HELD_OUT, "note") == ""
+    assert np.isfinite([cell(held_out, GMEAN_HELD_OUT, column) for column in ("null_median", "p", "q")]).all()
     alone = evaluate(study(percent, 12), **FAST)
     assert np.isnan(cell(alone, GMEAN_HELD_OUT, "estimate"))
     assert "no held-out controls" in cell(alone, GMEAN_HELD_OUT, "note")

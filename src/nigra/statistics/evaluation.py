@@ -52,6 +52,9 @@ def evaluate(
     p, q                  one-sided, patients higher; q is Benjamini-Hochberg over the regions of a measure. Not
                           given for sensitivity and specificity, which are the two halves of one g-mean
 
+    The null takes the controls that set the cut-off for people like the test controls. Training controls scored by
+    the model that saw them are not: with a cut-off from them, chance is not known and null, p and q are NaN.
+
     A region without scored voxels, or a cohort without patients, keeps its rows with NaN and a note.
     """
     if not 0 < specificity < 1:
@@ -109,7 +112,8 @@ def _row(
     again = mean_of_known(values)[1:]
     again = again[~np.isnan(again)]
     low, high = np.quantile(again, [0.025, 0.975]) if len(again) else (np.nan, np.nan)
-    known = len(null) > 0 and not np.isnan(null).any() and len(per_draw) > 0
+    exchangeable = measure not in AT_HELD_OUT or draws.reference_set != TRAINING
+    known = exchangeable and len(null) > 0 and not np.isnan(null).any() and len(per_draw) > 0
     median, top = np.quantile(null, [0.5, 0.95]) if known else (np.nan, np.nan)
     seen = (~np.isnan(draws.percent_tested[region])).any(axis=0)
     return {
@@ -122,7 +126,7 @@ def _row(
         "patients": int((seen & draws.patient).sum()),
         "null_median": median,
         "null_95": top,
-        "p": np.nan if measure in (SENSITIVITY, SPECIFICITY) else p_value(null, estimate),
+        "p": p_value(null, estimate) if known and measure not in (SENSITIVITY, SPECIFICITY) else np.nan,
         "note": "; ".join(_notes(draws, region, measure)),
     }
 
@@ -143,7 +147,7 @@ def _notes(draws: Draws, region: int, measure: str) -> list[str]:
     if measure in AT_HELD_OUT and not draws.reference_set:
         notes.append("no held-out controls to set a cut-off")
     if measure in AT_HELD_OUT and draws.reference_set == TRAINING:
-        notes.append("cut-off from training controls, scored by the model that saw them")
+        notes.append("cut-off from training controls, scored by the model that saw them: chance is not known")
     constant = sum(np.ptp(row[~np.isnan(row)]) == 0 for row in percent if not np.isnan(row).all())
     if constant:
         notes.append(f"all percentages equal in {constant} of {len(percent)} draws")
