@@ -103,8 +103,8 @@ class Run:
         controls = people[people["participant_id"].isin(draw.train)]
         if len(controls) < 4:
             raise NigraError(
-                f"draw {draw.draw} has {len(controls)} training controls; cross-fitting needs 4: add controls, test "
-                "fewer, or set calibration.controls to training."
+                f"draw {draw.draw} has {len(controls)} training controls; cross-fitting needs 4: add controls, "
+                "test fewer, or set calibration.controls to training."
             )
         return balanced_folds(controls, min(calibration.folds, len(controls) // 2), self.settings.splits.seed)
 
