@@ -1,6 +1,7 @@
 """The command line: help for everything, one line for a user's mistake, exit codes that mean something."""
 
 import argparse
+import errno
 import re
 import subprocess
 import sys
@@ -160,6 +161,9 @@ def test_a_users_mistake_is_one_line_and_our_bug_keeps_its_traceback(monkeypatch
     def bug(parsed: argparse.Namespace) -> None:
         raise ZeroDivisionError
 
+    def full(parsed: argparse.Namespace) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a.npy")
+
     def stop(parsed: argparse.Namespace) -> None:
         raise KeyboardInterrupt
 
@@ -168,6 +172,8 @@ def test_a_users_mistake_is_one_line_and_our_bug_keeps_its_traceback(monkeypatch
     monkeypatch.setattr(cli, "_settings", stop)
     assert cli.main(["settings"]) == 130
     assert "the same command goes on where it stopped" in capsys.readouterr().err
+    monkeypatch.setattr(cli, "_settings", full)
+    assert told(capsys, "settings").startswith("a.npy: the system refuses to read or write (No space left")
     monkeypatch.setattr(cli, "_settings", bug)
     with pytest.raises(ZeroDivisionError):
         cli.main(["settings"])

@@ -155,3 +155,16 @@ def test_the_description_is_a_study_file_of_the_defaults(tmp_path: Path) -> None
     assert describe().count("(required)") == 1
     with pytest.raises(NigraError, match=r"models\.0\.preset"):
         settings_from(yaml.safe_load(describe()))
+
+
+@pytest.mark.parametrize("name", ["slices", "units_per_subject"])
+def test_a_number_or_all_is_refused_in_one_sentence(name: str) -> None:
+    text = refused({"models": [{"preset": "mlcn2021-ae", name: 0}]})
+    assert text.count(name) == 1
+    assert "greater than 0" in text
+    assert "'all'" in text
+    assert "constrained" not in text
+
+
+def test_a_model_called_figures_would_share_its_folder_with_the_pictures() -> None:
+    assert "choose another name" in refused({"models": [{"preset": "mlcn2021-ae", "name": "Figures"}]})

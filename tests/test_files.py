@@ -12,7 +12,18 @@ import pandas as pd
 import pytest
 
 from nigra.errors import NigraError
-from nigra.files import atomic, read_json, read_tsv, write_array, write_image, write_json, write_text, write_tsv
+from nigra.files import (
+    atomic,
+    create_array,
+    key_in,
+    read_json,
+    read_tsv,
+    write_array,
+    write_image,
+    write_json,
+    write_text,
+    write_tsv,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -162,3 +173,20 @@ def test_images_keep_values_type_affine_and_units(tmp_path: Path, rng, affine, k
     np.testing.assert_allclose(image.get_qform(), affine, atol=1e-5)
     assert (int(image.header["sform_code"]), int(image.header["qform_code"])) == (4, 4)
     assert image.header.get_xyzt_units()[0] == "mm"
+
+
+def test_an_array_to_fill_has_its_room_on_the_disk(tmp_path: Path) -> None:
+    array = create_array(tmp_path / "a.npy", (300, 1000))
+    array[7] = 2
+    del array
+    assert (tmp_path / "a.npy").stat().st_blocks * 512 >= 300 * 1000 * 4  # a sparse file would hold one row
+    back = np.load(tmp_path / "a.npy")
+    assert back.dtype == np.float32
+    assert back.sum() == 2 * 1000
+
+
+@pytest.mark.parametrize(("text", "key"), [('{"key": "k"}', "k"), ("{}", None), ("[]", None), ('{"key": "', None)])
+def test_only_a_whole_json_has_a_key(tmp_path: Path, text: str, key: str | None) -> None:
+    assert key_in(tmp_path / "model.json") is None
+    (tmp_path / "model.json").write_text(text)
+    assert key_in(tmp_path / "model.json") == key

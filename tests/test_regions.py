@@ -234,3 +234,11 @@ def test_nibabel_scaling_is_not_taken_for_labels(tmp_path, labels, affine):
     nib.save(image, path)
     with pytest.raises(NigraError, match="labels are whole numbers"):
         load_atlas(path, None, SPACE, labels.shape, affine)
+
+
+def test_an_atlas_that_lies_elsewhere_is_refused(tmp_path, labels, affine):
+    dseg = save(tmp_path, labels, affine)
+    far = affine.copy()
+    far[:3, 3] += 5000
+    with pytest.raises(NigraError, match="labels where the maps lie, but found none"):
+        load_atlas(dseg, None, "MNI152NLin2009aSym", labels.shape, far)

@@ -35,6 +35,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        print(f"nigra: {_refused(error)}", file=sys.stderr)
+        return 2
+
+
+def _refused(error: OSError) -> str:
+    """What the system refuses (a full disk, no permission, a file in a folder's place) as one sentence."""
+    where = f"{error.filename}: " if error.filename else ""
+    return (
+        f"{where}the system refuses to read or write ({error.strerror or error}); see to the path, its permissions "
+        "and the room on the disk, then give the same command again: what was done is kept."
+    )
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """Study files: YAML in, typed settings out; a wrong name or value is one sentence with a suggestion."""
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,11 @@ def settings_from(content: dict[Any, Any], where: str = "settings") -> RunSettin
     try:
         return RunSettings.model_validate(content)
     except ValidationError as error:
-        sentences = [_sentence(detail) for detail in error.errors()]
-        raise NigraError(f"{where}: " + " ".join(dict.fromkeys(sentences))) from error
+        found: dict[str, list[ErrorDetails]] = {}  # a setting that may be two things is refused as each of them
+        for detail in error.errors():
+            found.setdefault(_place(detail), []).append(detail)
+        sentences = [_sentence(place, details) for place, details in found.items()]
+        raise NigraError(f"{where}: " + " ".join(sentences)) from error
 
 
 _PLAIN = {
@@ -52,8 +56,16 @@ _PLAIN = {
 """What pydantic says in terms of Python, said in terms of a study file."""
 
 
-def _sentence(detail: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in detail["loc"]) or "the file"
+_CHOICE = re.compile(r"(constrained-)?(int|float|str)$|literal\[")
+
+
+def _place(detail: ErrorDetails) -> str:
+    """Where in the file, without pydantic's names for the choices of a union."""
+    return ".".join(str(part) for part in detail["loc"] if not _CHOICE.match(str(part))) or "the file"
+
+
+def _sentence(place: str, details: list[ErrorDetails]) -> str:
+    detail = details[0]
     if detail["type"] == "extra_forbidden":
         known = _names_at(detail["loc"][:-1])
         close = get_close_matches(str(detail["loc"][-1]), known, n=1)
@@ -61,7 +73,8 @@ def _sentence(detail: ErrorDetails) -> str:
         return f"{place} is unknown; {hint}"
     if detail["type"] == "missing":
         return f"{place} is missing; add it."
-    message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+    messages = [_PLAIN.get(each["type"]) or each["msg"].removeprefix("Value error, ") for each in details]
+    message = ", or ".join(dict.fromkeys(messages))
     given = detail.get("input")
     shown = "" if isinstance(given, dict | list) else f" (found {given!r})"
     return f"{place}: {message[0].lower()}{message[1:]}{shown}."

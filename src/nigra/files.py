@@ -1,5 +1,6 @@
 """Atomic writes: a file is either whole or absent, also after a kill (DESIGN, law 9)."""
 
+import errno
 import json
 import os
 import tempfile
@@ -57,6 +58,15 @@ def read_json(path: Path) -> Any:
         raise NigraError(f"{path} is not readable JSON ({error}); delete it and run its stage again.") from error
 
 
+def key_in(path: Path, name: str = "key") -> str | None:
+    """The key that a finished step left in its JSON; None without a readable one: the step is to be done again."""
+    try:
+        content = read_json(path)
+    except NigraError:
+        return None
+    return content.get(name) if isinstance(content, dict) else None
+
+
 def write_tsv(path: Path, table: pd.DataFrame) -> None:
     """Write a BIDS table atomically: tab separated, missing values as ``n/a``."""
     with atomic(path) as temporary:
@@ -83,6 +93,24 @@ def write_array(path: Path, array: np.ndarray) -> None:
     """Write a ``.npy`` atomically, never pickled."""
     with atomic(path) as temporary, temporary.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
+
+
+def create_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """A new float32 ``.npy`` of zeros, memory-mapped to be filled in place, its room on the disk reserved.
+
+    Without the reservation a disk that fills up ends the process (SIGBUS) at some later assignment.
+
+    Raises OSError: the disk has no room.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as stream:
+            try:
+                os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):  # others: a file system that cannot reserve
+                    raise OSError(error.errno, error.strerror, str(path)) from error
+    return array
 
 
 def write_image(path: Path, data: np.ndarray, affine: np.ndarray) -> None:

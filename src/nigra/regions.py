@@ -75,6 +75,8 @@ def load_atlas(
     Raises NigraError for an unreadable or non-integer image, an unknown or different space, a label of the image
     without a name in the table, names used twice.
     """
+    if not dseg.is_file():
+        raise NigraError(f"{dseg} does not exist; give the path of a dseg.nii.gz.")
     _check_space(dseg, space, declared)
     labels, source_affine = _read_labels(dseg)
     table = _read_lookup(tsv or _beside(dseg, ".tsv"))
@@ -92,6 +94,10 @@ def load_atlas(
     }  # fmt: skip
     joined = {name: parts for name, parts in groups.items() if len(parts) > 1} | dict(merged or {})
     on_maps = to_grid(labels, source_affine, shape, affine)
+    if not on_maps.any():
+        raise NigraError(
+            f"{dseg.name}: an atlas has labels where the maps lie, but found none; check its labels and its affine."
+        )
     return Atlas(on_maps, names, space, hash_file(dseg), _merge(names, joined))
 
 
@@ -196,8 +202,6 @@ def _read_labels(path: Path) -> tuple[ndarray, ndarray]:
             raise NigraError(f"{path.name}: an atlas has an invertible affine, but found none; export it again.")
         image = nib.as_closest_canonical(image)
         data = np.asarray(image.dataobj)
-    except FileNotFoundError as error:
-        raise NigraError(f"{path} does not exist; give the path of a dseg.nii.gz.") from error
     except (ImageFileError, OSError, EOFError, ValueError) as error:
         raise NigraError(f"{path.name} is not a readable NIfTI ({error}); export it again.") from error
     data = data.reshape(data.shape[:3]) if data.ndim > 3 and data.size == np.prod(data.shape[:3]) else data
@@ -220,19 +224,18 @@ def _read_labels(path: Path) -> tuple[ndarray, ndarray]:
 
 def _read_lookup(path: Path) -> pd.DataFrame:
     """The look-up table: ``index`` int, ``name`` text, optional ``group``; without the background row 0."""
+    if not path.is_file():
+        raise NigraError(f"{path} does not exist; an atlas needs a table with the columns index and name.")
     try:
         # everything as text: pandas would take a region called NA (nucleus accumbens) for a missing value
         separator = "," if path.suffix == ".csv" else "\t"
         table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise NigraError(
-            f"{path} does not exist; an atlas needs a table with the columns index and name."
-        ) from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise NigraError(f"{path.name} is not a readable table ({error}); write it as UTF-8.") from error
     if not {"index", "name"} <= set(table.columns):
         raise NigraError(
-            f"{path.name}: a look-up table has the columns index and name, but found {', '.join(table.columns)}."
+            f"{path.name}: a look-up table has the columns index and name, but found {', '.join(table.columns)}; "
+            "name them so, tab separated."
         )
     table = table.rename(columns={} if "group" in table else {"lobe": "group"})
     table = table[table["index"].str.strip() != "0"].assign(name=table["name"].str.strip())

@@ -18,10 +18,10 @@ from jaxtyping import Int
 from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from nigra.errors import NigraError
-from nigra.files import atomic, write_text
+from nigra.files import write_text
+from nigra.models.saved import read_tensors, write_tensors
 from nigra.models.siamese import Model
 from nigra.units import Source, Unit
 from nigra.units.pairs import draw_epoch
@@ -45,7 +45,7 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     epochs: int = Field(30, ge=1, description="passes over the drawn units")
-    batch: int = Field(225, ge=1, description="units (for siamese models: pairs) per step of the optimiser")
+    batch: int = Field(225, ge=2, description="units (for siamese models: pairs) per step of the optimiser")
     learning_rate: float = Field(1e-3, gt=0, description="Adam's step size")
     units_per_subject: int | None = Field(
         15_000, ge=1, description="units drawn per training subject and epoch; null: every location"
@@ -198,16 +198,15 @@ class _State:
             "epoch": str(self.epoch), "settings": self.settings, "log": json.dumps(self.log),
             "best_loss": repr(self.best_loss),
         }  # fmt: skip
-        with atomic(self.path) as temporary:
-            save_file({name: value.contiguous().cpu() for name, value in tensors.items()}, temporary, metadata)
+        write_tensors(self.path, tensors, metadata)
         write_text(self.log_path, "".join(json.dumps(line) + "\n" for line in self.log))
 
     def _load(self) -> None:
+        tensors = read_tensors(self.path)
         with safe_open(self.path, framework="pt") as stream:
             metadata = stream.metadata()
         if metadata["settings"] != self.settings:
             raise NigraError(f"{self.path} was made with other settings; delete its folder or restore them.")
-        tensors = load_file(self.path)
         self.epoch, self.log = int(metadata["epoch"]), json.loads(metadata["log"])
         self.best_loss = float(metadata["best_loss"])
         named: dict[str, dict[str, torch.Tensor]] = {"model": {}, "best": {}}
@@ -215,8 +214,8 @@ class _State:
         for key, value in tensors.items():
             kind, rest = key.split(".", 1)
             if kind == "optimiser":
-                number, name = rest.split(".")
-                moments.setdefault(int(number), {})[name] = value
+                index, name = rest.split(".")
+                moments.setdefault(int(index), {})[name] = value
             else:
                 named[kind][rest] = value
         self.model.load_state_dict(named["model"])

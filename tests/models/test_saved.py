@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from nigra.errors import NigraError
 from nigra.models.published import build
-from nigra.models.saved import Trained, load, save
+from nigra.models.saved import Trained, load, read_tensors, save, write_tensors
 from nigra.preparation.scaling import IntensityScaling
 
 
@@ -35,3 +36,23 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(NigraError, match="does not fit"):
         load(tmp_path)
+
+
+def test_a_damaged_or_missing_file_and_a_full_disk_are_one_sentence(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "model.safetensors"
+    write_tensors(path, {"a": torch.arange(100.0)}, {"epoch": "3"})
+    assert torch.equal(read_tensors(path)["a"], torch.arange(100.0))
+    path.write_bytes(path.read_bytes()[:90])
+    with pytest.raises(NigraError, match=r"is damaged .* delete it and train again"):
+        read_tensors(path)
+    path.unlink()
+    with pytest.raises(NigraError, match="is damaged"):
+        read_tensors(path)
+
+    def full(*arguments: object) -> None:
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr("nigra.models.saved.save_file", full)
+    with pytest.raises(NigraError, match=r"cannot be written .*No space left.* make room"):
+        write_tensors(path, {"a": torch.zeros(3)})
+    assert list(tmp_path.iterdir()) == []

@@ -102,3 +102,10 @@ def test_impossible_cohorts_are_refused(tmp_path, arguments, message):
     with pytest.raises(NigraError, match=message):
         write_phantom(tmp_path / "out", progress=False, **arguments)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NigraError, match="is a file"):
+        write_phantom(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -1,5 +1,7 @@
 """Whole preparations of small cohorts: packaged template brains, moved by known transforms, at 6 mm."""
 
+import errno
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -168,3 +170,30 @@ def test_two_real_subjects(real_data, tmp_path):
     assert table["volume_ml"].between(1200, 1900).all()
     image = nib.load(image_of(tmp_path / "study", "sub-IXI012"))
     assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
+
+
+def test_a_dataset_of_somebody_else_is_never_written_over(ready, tmp_path):
+    tables = [tmp_path / name / "participants.tsv" for name in ("theirs", "described")]
+    for table in tables:
+        table.parent.mkdir()
+        table.write_text("participant_id\tupdrs\nsub-1\t12\n")
+    (tables[1].parent / "dataset_description.json").write_text('{"GeneratedBy": [{"Name": "fmriprep"}]}')
+    (tmp_path / "file").write_text("")
+    unregistered = PrepareSettings(registration=False)
+    for source, study in ((ready[0], tables[0].parent), (ready[0], tables[1].parent), (tmp_path, tmp_path)):
+        with pytest.raises(NigraError, match="STUDY is a folder of its own"):
+            prepare(source, study, unregistered)
+    with pytest.raises(NigraError, match="is a file"):
+        prepare(ready[0], tmp_path / "file", unregistered)
+    assert {table.read_text() for table in tables} == {"participant_id\tupdrs\nsub-1\t12\n"}
+    assert not list(tmp_path.rglob("cohort"))
+
+
+def test_a_full_disk_ends_the_preparation_instead_of_failing_each_subject(ready, tmp_path, monkeypatch):
+    def full(*arguments: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(subject.derivative, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        prepare(ready[0], tmp_path / "study", PrepareSettings(registration=False))
+    assert not (tmp_path / "study/cohort").exists()

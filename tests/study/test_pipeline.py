@@ -224,3 +224,36 @@ def test_kill_9_and_the_same_command_gives_the_same_tables(study: Path, tmp_path
     run_study(tmp_path, quick_settings(), ONE, ("train", "score", "evaluate"))
     for name in TABLES:
         assert (tmp_path / "runs/quick" / name).read_bytes() == (study / "runs/quick" / name).read_bytes()
+
+
+def test_what_cannot_be_done_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch) -> None:
+    make_study(tmp_path)
+    with pytest.raises(NigraError, match=r"nowhere\.nii.gz does not exist"):
+        run_study(tmp_path, quick_settings(atlas={"name": "file", "dseg": "nowhere.nii.gz"}), ONE)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(NigraError, match="--device auto"):
+        run_study(tmp_path, quick_settings(), Execution(threads=1, device="cuda"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_damaged_files_of_a_run_are_made_again_or_named(tmp_path: Path) -> None:
+    settings = quick_settings(
+        splits={"draws": 1}, models=[{"preset": "isbi2023-ae", "epochs": 1, "units_per_subject": 20, "batch": 16}]
+    )
+    make_study(tmp_path)
+    run_study(tmp_path, settings, ONE, ("train", "score", "evaluate"))
+    folder = tmp_path / "runs/quick"
+    before = [(folder / name).read_bytes() for name in TABLES]
+    draw = folder / "isbi2023-ae/draw-00"
+    for name in ("scores.npy", "scores.json", "fold-1/model.json", "task.json"):
+        content = (draw / name).read_bytes()
+        (draw / name).write_bytes(content[: len(content) // 2])
+    run_study(tmp_path, settings, ONE, ("train", "score", "evaluate"))
+    assert [(folder / name).read_bytes() for name in TABLES] == before
+    (draw / "scores.json").unlink()
+    (draw / "model.safetensors").write_bytes(b"half")
+    with pytest.raises(NigraError, match=r"model\.safetensors is damaged .* delete it and train again"):
+        run_study(tmp_path, settings, ONE, ("train", "score", "evaluate"))
+    (draw / "model.safetensors").unlink()
+    run_study(tmp_path, settings, ONE, ("train", "score", "evaluate"))
+    assert [(folder / name).read_bytes() for name in TABLES] == before

@@ -19,7 +19,7 @@ import pandas as pd
 from nibabel.filebasedimages import ImageFileError
 
 from nigra.errors import NigraError
-from nigra.files import read_json, read_tsv, write_image, write_json, write_tsv
+from nigra.files import create_array, read_json, read_tsv, write_image, write_json, write_tsv
 from nigra.provenance import hash_file
 from nigra.shapes import Affine, Mask, Volume, Volumes
 
@@ -75,7 +75,7 @@ class StoreWriter:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "store.json").unlink(missing_ok=True)
         shape = (len(participants), len(channels), *mask.shape)
-        self._volumes = np.lib.format.open_memmap(folder / "volumes.npy", mode="w+", dtype=np.float32, shape=shape)
+        self._volumes = create_array(folder / "volumes.npy", shape)
 
     def write(self, row: int, volume: Volume) -> None:
         """Put one subject's channels in its row."""
@@ -114,7 +114,7 @@ def open_cohort(study: Path) -> Cohort:
         raise NigraError(f"{study} has no prepared cohort; run `nigra prepare SOURCE {study}` first.")
     try:
         return _read(folder)
-    except (OSError, EOFError, ValueError, KeyError, ImageFileError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, ImageFileError) as error:
         raise NigraError(f"{folder} is damaged ({error}); run `nigra prepare` again.") from error
 
 

@@ -68,6 +68,8 @@ def _check(out: Path, settings: dict[str, Any]) -> None:
         raise NigraError("a phantom cohort has at least one subject; give --controls and --patients of 0 or more.")
     if settings["seed"] < 0:
         raise NigraError(f"a seed is 0 or a positive whole number, but found {settings['seed']}.")
+    if out.exists() and not out.is_dir():
+        raise NigraError(f"{out} is a file; choose an empty folder.")
     if not out.exists() or not any(out.iterdir()):
         return
     if not (out / "phantom.json").exists() or read_json(out / "phantom.json")["settings"] != settings:

@@ -28,7 +28,7 @@ from nigra.cohort.intake import find
 from nigra.cohort.scan import Scan
 from nigra.cohort.store import StoreWriter
 from nigra.errors import NigraError
-from nigra.files import write_json, write_text, write_tsv
+from nigra.files import read_json, write_json, write_text, write_tsv
 from nigra.preparation import quality
 from nigra.preparation.gate import check_cohort
 from nigra.preparation.settings import Execution, PrepareSettings
@@ -59,6 +59,7 @@ def prepare(
                 "common space first and use --no-registration."
             )
         load_template(settings.space, settings.resolution)  # an unknown template is told before any work
+    _refuse_foreign(source, study)
     with _progress() as bar:
         found = find(source, channels, execution.participant_labels)
         task = bar.add_task("checking scans", total=len(found.scans))
@@ -190,6 +191,22 @@ def _describe(study: Path, source: Path) -> None:
         "sex": {"Description": "Sex", "Levels": {"F": "female", "M": "male"}},
         "site": {"Description": "Where the scan was made"},
     })  # fmt: skip
+
+
+def _refuse_foreign(source: Path, study: Path) -> None:
+    """A dataset that is not nigra's own keeps its tables: nobody's participants.tsv is written over."""
+    if study.exists() and not study.is_dir():
+        raise NigraError(f"{study} is a file; give STUDY a folder of its own.")
+    described = study / "dataset_description.json"
+    content = read_json(described) if described.exists() else {}
+    makers = content.get("GeneratedBy", []) if isinstance(content, dict) else []
+    own = [maker for maker in makers if isinstance(maker, dict) and maker.get("Name") == "nigra"]
+    foreign = described.exists() or (study / "participants.tsv").exists()
+    if source.resolve() == study.resolve() or (foreign and not own):
+        raise NigraError(
+            f"{study}: STUDY is a folder of its own, but found a dataset that `nigra prepare` did not make, or "
+            "SOURCE itself; choose an empty folder."
+        )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """One subject: from its scan on disk to maps on the study's grid, or a sentence why not."""
 
+import errno
 import logging
 import time
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from nigra.shapes import Affine, Mask, ScoreMap
 
 LOG = logging.getLogger(__name__)
 load_template = cache(template.load)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What ends the whole preparation: nothing can be written any more."""
 TEMPLATE_RULE = "a registered brain fills the template's"
 
 
@@ -41,13 +44,16 @@ def prepare_subject(scan: Scan, study: Path, settings: PrepareSettings, executio
     """Prepare one subject and write its maps, sidecars and mosaic; gives its row of ``quality.tsv``.
 
     Whatever goes wrong with this subject ends as a row with status ``failed`` and the reason. A subject whose
-    inputs and settings have not changed is ``reused``.
+    inputs and settings have not changed is ``reused``. A disk that takes no more raises OSError.
     """
     try:
         return _prepare(scan, study, settings, execution)
     except NigraError as error:
         reason = str(error)
-    except Exception as error:  # the others go on: what a library says of one scan is that subject's reason
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK:  # no fault of this subject, nor better with the next
+            raise
+        # the others go on: what a library says of one scan is that subject's reason
         LOG.exception("%s", scan.participant_id)
         fault = Fault(
             scan.participant_id, "", "a scan can be prepared", " ".join(f"{type(error).__name__}: {error}".split()),

@@ -10,7 +10,7 @@ class Execution(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes the GPU when there is one")
-    threads: int = Field(0, ge=0, description="CPU threads; 0: all cores this process may use")
+    threads: int = Field(0, ge=0, le=512, description="CPU threads; 0: all cores this process may use")
     maps: Literal["first-draw", "all", "none"] = Field(
         "first-draw", description="draws whose test subjects get score maps as NIfTI (scores.npy has all)"
     )

@@ -6,7 +6,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from nigra.errors import NigraError
-from nigra.study.evaluate import evaluate_all
+from nigra.study.evaluate import atlas_of, evaluate_all
 from nigra.study.execution import Execution
 from nigra.study.progress import Steps
 from nigra.study.report import report_all
@@ -29,7 +29,7 @@ def run_study(
     Only one process at a time may work in a run's folder.
     """
     run = Run(study, settings, execution or Execution())
-    all_fits(run)  # a folder without a cohort, or with too few controls, is refused before anything is written
+    check(run, stages)
     run.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(run.folder / ".lock", timeout=0):
@@ -37,6 +37,17 @@ def run_study(
     except Timeout as error:
         raise NigraError(f"{run.folder} is in use by another nigra; wait for it or choose another name.") from error
     return run.folder
+
+
+def check(run: Run, stages: tuple[str, ...]) -> None:
+    """Refuse before anything is written, not after hours of training, what the stages could not do.
+
+    Raises NigraError: no cohort, too few controls, no such device, no fitting atlas.
+    """
+    all_fits(run)
+    _ = run.device
+    if "evaluate" in stages:
+        atlas_of(run)
 
 
 def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:

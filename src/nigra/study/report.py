@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from nigra.cohort.splits import Draw
 from nigra.cohort.store import CONTROL, PATIENT
+from nigra.errors import NigraError
 from nigra.figures.architecture import Architecture, architecture_diagram, layer_sizes
 from nigra.figures.axial import level_of, slice_at, slice_of_nuclei
 from nigra.figures.cohort_picture import cohort_picture
@@ -19,7 +20,7 @@ from nigra.figures.style import save
 from nigra.figures.training_curves import read_training, training_curves
 from nigra.files import read_json, read_tsv
 from nigra.models.published import build, parameter_count
-from nigra.regions import WHOLE_BRAIN, Atlas
+from nigra.regions import COLUMNS, WHOLE_BRAIN, Atlas
 from nigra.report.build import build_report
 from nigra.scoring.errors import reconstruct
 from nigra.study.evaluate import atlas_of
@@ -34,6 +35,11 @@ from nigra.units import Source
 def report_all(run: Run, steps: Steps) -> Path:
     """Draw the figures from the files of the earlier stages and write ``report.html``; returns its path."""
     atlas, regions = atlas_of(run), read_tsv(run.folder / "regions.tsv")
+    missing = {"model", *COLUMNS} - set(regions.columns)
+    if missing:
+        raise NigraError(
+            f"{run.folder / 'regions.tsv'} has a column {min(missing)}, but found none; run `nigra evaluate` again."
+        )
     background = mean_control(run)
     # or pictures of models no longer asked for would stay in the report
     shutil.rmtree(run.folder / "figures", ignore_errors=True)
@@ -67,11 +73,11 @@ def _figures_of_all(run: Run, regions: pd.DataFrame) -> dict[str, Figure]:
     history = history[pd.MultiIndex.from_frame(history[["model", "draw"]]).isin(asked)]
     whole = regions[(regions["region"] == WHOLE_BRAIN) & (regions["set"] == "test")]
     expected = 100 * (1 - run.settings.calibration.quantile)
-    return {
+    figures = {
         "false-positives": false_positive_check(whole[whole["group"] == CONTROL], expected),
-        "training": training_curves(history),
         "models": architecture_diagram([_architecture(run, model) for model in run.settings.models]),
     }
+    return figures | ({"training": training_curves(history)} if len(history) else {})
 
 
 def mean_control(run: Run) -> np.ndarray:

@@ -64,6 +64,11 @@ class Run:
     def device(self) -> str:
         """The device models run on."""
         wanted = self.execution.device
+        if wanted == "cuda" and not torch.cuda.is_available():
+            raise NigraError(
+                "--device cuda needs a GPU that torch can use, but found none; take --device auto, or a CUDA build "
+                "of torch."
+            )
         return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
 
     @cached_property
@@ -91,8 +96,8 @@ class Run:
     def _split_is_kept(self) -> bool:
         if not self._split_path.exists():
             return False
-        kept = read_json(self._split_path).get("provenance", {}).get("key")
-        return bool(kept == self._split_key)
+        kept = read_json(self._split_path)
+        return isinstance(kept, dict) and kept.get("provenance", {}).get("key") == self._split_key
 
     def folds(self, draw: Draw) -> list[list[str]]:
         """Cross-fitting folds of a draw's training controls; none when the training controls set the threshold."""

@@ -13,7 +13,7 @@ import numpy as np
 from nigra.cohort.splits import Draw
 from nigra.detection.calibration import Threshold, fit_threshold, leave_fold_out_abnormal
 from nigra.errors import NigraError
-from nigra.files import read_json, write_image, write_json
+from nigra.files import create_array, key_in, read_json, write_image, write_json
 from nigra.models.saved import Trained
 from nigra.provenance import hash_settings, record, refuse_fitted
 from nigra.scoring.errors import score_map
@@ -76,8 +76,11 @@ def score_all(run: Run, steps: Steps) -> None:
 
 def is_scored(run: Run, model: ModelSettings, draw: Draw) -> bool:
     """Whether a draw is scored with these settings and these models."""
-    path = run.place(model, draw.draw) / "scores.json"
-    return path.exists() and read_json(path)["key"] == _score_key(run, model, draw)
+    folder = run.place(model, draw.draw)
+    if key_in(folder / "scores.json") != _score_key(run, model, draw):
+        return False
+    shape = (len(draw.train + draw.test), int(run.cohort.mask.sum()))
+    return _is_array(folder / "scores.npy", shape)
 
 
 def read_scores(run: Run, model: ModelSettings, draw: Draw) -> Scored:
@@ -88,6 +91,14 @@ def read_scores(run: Run, model: ModelSettings, draw: Draw) -> Scored:
     content = read_json(folder / "scores.json")
     scores = np.load(folder / "scores.npy", mmap_mode="r", allow_pickle=False)
     return Scored(scores, content["calibration"], content["test"], content["folds"])
+
+
+def _is_array(path: Path, shape: tuple[int, int]) -> bool:
+    """Whether a ``.npy`` is there, whole and of this shape."""
+    try:
+        return bool(np.load(path, mmap_mode="r", allow_pickle=False).shape == shape)
+    except (FileNotFoundError, EOFError, ValueError):
+        return False
 
 
 def _score_key(run: Run, model: ModelSettings, draw: Draw) -> str:
@@ -128,10 +139,10 @@ def _rows_so_far(folder: Path, key: str, shape: tuple[int, int]) -> tuple[np.mem
     """The array to fill and the rows that are already whole."""
     array, note = folder / "scores-so-far.npy", folder / "scores-so-far.json"
     (folder / "scores.json").unlink(missing_ok=True)
-    if array.exists() and note.exists() and read_json(note)["key"] == key:
+    if key_in(note) == key and _is_array(array, shape):
         return np.lib.format.open_memmap(array, mode="r+"), set(read_json(note)["rows"])
     note.unlink(missing_ok=True)
-    return np.lib.format.open_memmap(array, mode="w+", dtype=np.float32, shape=shape), set()
+    return create_array(array, shape), set()
 
 
 def _score_subject(run: Run, model: ModelSettings, used: Trained, name: str) -> np.ndarray:
@@ -156,7 +167,7 @@ def _write_map(
     path = folder / "maps" / f"{name}_space-{run.cohort.space}_desc-score_map.nii.gz"
     key = _map_key(run, model, folder)
     sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
-    if path.exists() and sidecar.exists() and read_json(sidecar)["Key"] == key:
+    if path.exists() and key_in(sidecar, "Key") == key:
         return
     volume = np.full(run.cohort.mask.shape, np.nan, np.float32)
     volume[run.cohort.mask] = scores

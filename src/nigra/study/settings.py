@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from nigra.cohort.selection import GroupSettings
 from nigra.cohort.splits import SplitSettings
@@ -31,13 +31,13 @@ class ModelSettings(Settings):
         "", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$", description="its name in this run; empty: the preset's"
     )
     plane: Literal["sagittal", "coronal", "axial"] = Field("axial", description="plane of the patches or slices")
-    slices: int | Literal["all"] = Field(
+    slices: PositiveInt | Literal["all"] = Field(
         40, description="slice models: number of slices around the middle of the brain, or all"
     )
     epochs: int | None = Field(None, ge=1, description="passes over the drawn units; null: as published")
-    batch: int | None = Field(None, ge=1, description="units or pairs per optimiser step; null: as published")
+    batch: int | None = Field(None, ge=2, description="units or pairs per optimiser step; null: as published")
     learning_rate: float | None = Field(None, gt=0, description="Adam's step size; null: as published")
-    units_per_subject: int | Literal["all"] | None = Field(
+    units_per_subject: PositiveInt | Literal["all"] | None = Field(
         None, description="units per training subject and epoch, or all of them; null: as published"
     )
     validation_fraction: float | None = Field(
@@ -149,6 +149,8 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _models_have_names_of_their_own(self) -> "RunSettings":
         labels = [model.label for model in self.models]
+        if any(label.lower() == "figures" for label in labels):
+            raise ValueError("no model is called figures, the folder of the run's pictures; choose another name")
         if len(set(labels)) < len(labels):
             raise ValueError(f"two models are both called {max(labels, key=labels.count)}; give each a name")
         return self

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 
 from nigra.errors import NigraError
-from nigra.files import read_json, write_json
+from nigra.files import key_in, write_json
 from nigra.models.published import build, parameter_count
 from nigra.models.saved import Trained, load, save
 from nigra.preparation.scaling import fit_scaling
@@ -23,8 +23,8 @@ def all_fits(run: Run) -> list[Fit]:
 
 def is_trained(run: Run, fit: Fit) -> bool:
     """Whether this very training is already done."""
-    path = run.place(fit.model, fit.draw, fit.fold) / "model.json"
-    return path.exists() and read_json(path)["key"] == run.fit_key(fit)
+    folder = run.place(fit.model, fit.draw, fit.fold)
+    return key_in(folder / "model.json") == run.fit_key(fit) and (folder / "model.safetensors").exists()
 
 
 def train_all(run: Run, steps: Steps) -> None:
@@ -41,7 +41,7 @@ def train_one(run: Run, fit: Fit, tick=None) -> None:  # type: ignore[no-untyped
     """Train one fit and save its model; what an earlier fit with other settings left behind is removed."""
     folder, key = run.place(fit.model, fit.draw, fit.fold), run.fit_key(fit)
     task_path = folder / "task.json"
-    if run.execution.overwrite or not task_path.exists() or read_json(task_path)["key"] != key:
+    if run.execution.overwrite or key_in(task_path) != key:
         shutil.rmtree(folder, ignore_errors=True) if fit.fold is not None else _clear(run, fit)
         write_json(task_path, {"key": key})
     cohort, settings = run.cohort, fit.model.training
