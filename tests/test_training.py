@@ -158,7 +158,7 @@ def test_validation_is_by_subject() -> None:
     assert len(watch) == 5
     assert sorted(learn + watch) == sorted(ids)
     assert validation_split(ids, TrainingSettings()) == (ids, [])
-    with pytest.raises(NigraError, match="4 training controls"):
+    with pytest.raises(NigraError, match="leaves 1 to learn from"):
         validation_split(ids[:3], TrainingSettings(validation_fraction=0.1))
     with pytest.raises(NigraError, match="validation_fraction is 0"):
         validation_split(ids, TrainingSettings(keep="best-on-validation"))

@@ -242,6 +242,9 @@ def _add_run(commands: Any) -> None:
         parser.add_argument("study", type=Path, metavar="STUDY", help="study folder made by `nigra prepare`")
         parser.add_argument("--config", type=Path, metavar="FILE", help="study file, YAML (see `nigra settings`)")
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+        parser.add_argument(
+            "--resume", action="store_true", help="take up what is done; so it is without this flag too"
+        )
         add_flags(parser, Execution)
 
 

@@ -9,7 +9,7 @@ from nigra.config import read_settings
 from nigra.files import write_text
 from nigra.phantom.dataset import write_phantom
 from nigra.preparation.prepare import prepare
-from nigra.preparation.settings import PrepareSettings
+from nigra.preparation.settings import Execution, PrepareSettings
 from nigra.study.pipeline import run_study
 
 
@@ -20,7 +20,7 @@ def run_demo(out: Path, resolution: float = 4.0, seed: int = 0, console: Console
     """
     source = out / "sourcedata" / "phantom"
     write_phantom(source, seed=seed, resolution=resolution)
-    prepare(source, out, PrepareSettings(registration=False))
+    prepare(source, out, PrepareSettings(registration=False), Execution(jobs=2))
     config = out / "study.yaml"
     write_text(config, files("nigra").joinpath("demo.yaml").read_text(encoding="utf-8"))
     return run_study(out, read_settings(config), console=console)

@@ -70,14 +70,17 @@ class Task:
 
 
 def validation_split(ids: list[str], settings: TrainingSettings) -> tuple[list[str], list[str]]:
-    """Training subjects split by subject into (gradient, validation); validation gets two or none."""
+    """Training subjects split by subject into (gradient, validation); pairs need two subjects in either."""
     if settings.keep == "best-on-validation" and settings.validation_fraction == 0:
         raise NigraError("keep is best-on-validation, but validation_fraction is 0; set it, for example to 0.1.")
     count = round(settings.validation_fraction * len(ids))
-    if settings.validation_fraction and (count < 2 or len(ids) - count < 2):
-        count = 2
-        if len(ids) < 4:
-            raise NigraError(f"validation needs 4 training controls or more, but found {len(ids)}; add controls.")
+    if settings.validation_fraction:
+        count = max(count, 2)
+        if len(ids) - count < 2:
+            raise NigraError(
+                f"validation_fraction {settings.validation_fraction} of {len(ids)} training controls leaves "
+                f"{max(len(ids) - count, 0)} to learn from; at least 2 are needed."
+            )
     order = np.random.default_rng([settings.seed, 1]).permutation(len(ids))
     chosen = set(order[:count].tolist())
     return [s for i, s in enumerate(ids) if i not in chosen], [s for i, s in enumerate(ids) if i in chosen]

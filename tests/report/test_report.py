@@ -194,11 +194,10 @@ def test_a_subject_lost_in_preparation_is_listed_once(tmp_path):
 
 def test_a_study_made_from_a_phantom_says_so(tmp_path):
     run = write_run(tmp_path / "study", synthetic=False)
-    write_json(tmp_path / "my phantom" / "dataset_description.json", {"Name": "nigra phantom: synthetic maps"})
-    origin = [{"URL": (tmp_path / "my phantom").as_uri()}]
     banner = "not a finding about Parkinson"
     assert banner not in build_report(run).read_text(encoding="utf-8")
-    write_json(tmp_path / "study" / "dataset_description.json", {"Name": "prepared", "SourceDatasets": origin})
+    name = "Maps prepared by nigra from: nigra phantom: synthetic FA and MD maps"
+    write_json(tmp_path / "study" / "dataset_description.json", {"Name": name})
     assert banner in build_report(run).read_text(encoding="utf-8")
 
 

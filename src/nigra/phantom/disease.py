@@ -14,7 +14,7 @@ from nigra.phantom.parcellation import index_of
 from nigra.phantom.person import Person
 from nigra.shapes import Labels
 
-CHANGES = {"SN": (-0.16, 0.13e-3), "putamen": (-0.10, 0.15e-3), "corona radiata": (-0.15, 0.12e-3)}
+CHANGES = {"SN": (-0.20, 0.18e-3), "putamen": (-0.12, 0.28e-3), "corona radiata": (-0.18, 0.15e-3)}
 """Region: full change in FA and in MD (mm²/s)."""
 STAGE = {1: 0.7, 2: 1.0}
 """Hoehn-Yahr stage: share of the full change on the worse side."""

@@ -178,10 +178,12 @@ def _write_intake(study: Path, intake: pd.DataFrame, rows: list[dict]) -> None:
 def _describe(study: Path, source: Path) -> None:
     """What makes the study folder a BIDS derivative dataset."""
     found = versions()
+    described = source / "dataset_description.json"
+    origin = read_json(described) if source.is_dir() and described.exists() else {}
+    name = origin.get("Name", source.name) if isinstance(origin, dict) else source.name
     write_json(study / "dataset_description.json", {
-        "Name": "Maps prepared by nigra", "BIDSVersion": "1.10.0", "DatasetType": "derivative",
+        "Name": f"Maps prepared by nigra from: {name}", "BIDSVersion": "1.10.0", "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "nigra", "Version": found["nigra"]}],
-        "SourceDatasets": [{"URL": source.resolve().as_uri()}],
     })  # fmt: skip
     write_text(study / ".bidsignore", "*_dwimap.*\nintake.tsv\nquality.tsv\ncohort/\nruns/\nfigures/\n")
     write_json(study / "participants.json", {

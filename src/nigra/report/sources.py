@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import pandas as pd
 import yaml
@@ -88,7 +87,7 @@ def read_sources(run: Path) -> Sources:
         evaluation=table(run / "evaluation.tsv"),
         calibration=table(run / "calibration.tsv"),
         names={group: str(named.get(f"{group}_name") or group) for group in ("control", "patient")},
-        synthetic=is_synthetic(description, study / "participants.json"),
+        synthetic=is_synthetic(description),
         absent=absent,
     )
 
@@ -113,14 +112,9 @@ def groups_of_run(people: pd.DataFrame, splits: list[dict[str, Any]], regions: p
     return people.assign(group=people["participant_id"].map(groups).fillna(LEFT_OUT))
 
 
-def is_synthetic(description: dict[str, Any], participants: Path) -> bool:
-    """Whether the data set, or one it was made from, calls itself synthetic or a phantom."""
-    told = [str(description), participants.read_text(encoding="utf-8") if participants.exists() else ""]
-    for source in description.get("SourceDatasets") or []:
-        path = Path(unquote(urlparse(str(source.get("URL", ""))).path)) / "dataset_description.json"
-        if path.is_file():
-            told.append(path.read_text(encoding="utf-8"))
-    return re.search(r"\b(synthetic|phantom)\b", " ".join(told), re.IGNORECASE) is not None
+def is_synthetic(description: dict[str, Any]) -> bool:
+    """Whether the data set's name, which carries the name of its source, says synthetic or phantom."""
+    return re.search(r"\b(synthetic|phantom)\b", str(description.get("Name", "")), re.IGNORECASE) is not None
 
 
 def flatten(settings: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -60,10 +60,17 @@ def _figures_of(
 ) -> dict[str, Figure]:
     """The pictures of one model; examples are those of the first draw."""
     figures = {"cohort": _cohort(run, model, regions, atlas, background)}
-    if run.settings.figures.examples:
+    if run.settings.figures.examples and _covers(run, model, _level(run, atlas)):
         figures["reconstructions"] = _reconstructions(run, model, run.draws[0], atlas)
         figures["scores"] = _scores(run, model, run.draws[0], atlas, background)
     return figures
+
+
+def _covers(run: Run, model: ModelSettings, k: int) -> bool:
+    """Whether the model scores anything of axial slice k, which its own central slices may leave out."""
+    volume = np.zeros(run.cohort.mask.shape, bool)
+    volume[run.cohort.mask] = np.isfinite(read_scores(run, model, run.draws[0]).scores[0])
+    return bool(volume[..., k].any())
 
 
 def _figures_of_all(run: Run, regions: pd.DataFrame) -> dict[str, Figure]:

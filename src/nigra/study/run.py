@@ -89,7 +89,8 @@ class Run:
 
     @property
     def _split_key(self) -> str:
-        members = self._members[["participant_id", "group"]].to_dict("list")
+        columns = [name for name in ("participant_id", "group", "age", "sex") if name in self._members]
+        members = self._members[columns].astype(str).to_dict("list")
         return hash_settings([self.settings.splits.model_dump(), members])
 
     @property
