@@ -122,9 +122,13 @@ def flatten(settings: Any, prefix: str = "") -> list[tuple[str, str]]:
 
     >>> flatten({"training": {"epochs": 30}, "models": ["a", "b"]})
     [('training.epochs', '30'), ('models', 'a, b')]
+    >>> flatten({"models": [{"preset": "a"}, {"preset": "b"}]})
+    [('models.0.preset', 'a'), ('models.1.preset', 'b')]
     """
     if isinstance(settings, dict) and settings:
         return [row for key, value in settings.items() for row in flatten(value, f"{prefix}{key}.")]
-    if isinstance(settings, list) and not any(isinstance(value, dict) for value in settings):
+    if isinstance(settings, list) and any(isinstance(value, dict) for value in settings):
+        return flatten({str(number): value for number, value in enumerate(settings)}, prefix)
+    if isinstance(settings, list):
         settings = ", ".join(str(value) for value in settings)
     return [(prefix.removesuffix("."), "none" if settings in (None, "", {}) else str(settings))]
