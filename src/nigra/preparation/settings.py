@@ -40,10 +40,11 @@ class PrepareSettings(BaseModel):
         3, ge=1, le=3, description="Order of the spline that resamples a scan, once: 1 linear, 3 cubic."
     )
     coverage: float = Field(
-        0.9,
+        1.0,
         gt=0,
         le=1,
-        description="Share of subjects, 0-1, whose brain has to cover a voxel of the cohort's mask.",
+        description="Share of subjects, 0-1, whose brain has to cover a voxel of the cohort's mask; below 1, the "
+        "voxels that a brain lacks are 0 there and may score as abnormal.",
     )
     minimum_dice: float = Field(
         0.85,
