@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: install demo test lint types docs bench real clean
+.PHONY: install demo test slow real lint types docs bench clean
 
 install: $(READY)
 
@@ -20,6 +20,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
+
+slow: $(READY)
+	$(BIN)/python -m pytest -n 2 -m "slow and not real"
 
 real: $(READY)
 	$(BIN)/python -m pytest -m real
