@@ -48,8 +48,8 @@ def report_all(run: Run, steps: Steps) -> Path:
             for name, figure in _figures_of(run, model, regions, atlas, background).items():
                 save(figure, run.folder / "figures" / f"{name}-{model.label}")
             tick((number + 1) / (len(run.settings.models) + 1), model.label)
-        # the cohort picture of the last model is the run's first figure
-        save(_cohort(run, run.settings.models[-1], regions, atlas, background), run.folder / "figure1")
+        # the cohort picture of the first model listed is the run's first figure
+        save(_cohort(run, run.settings.models[0], regions, atlas, background), run.folder / "figure1")
         for name, figure in _figures_of_all(run, regions).items():
             save(figure, run.folder / "figures" / name)
     return build_report(run.folder)
