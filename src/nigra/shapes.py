@@ -19,6 +19,12 @@ Mask = Bool[ndarray, "x y z"]
 ScoreMap = Float[ndarray, "x y z"]
 """One score per voxel, higher = more abnormal, NaN where no score exists."""
 
+Codes = Float[ndarray, "n_subjects n_locations d"]
+"""A code (or residuals, or intensities) per subject and place: what detectors are fitted on and score."""
+
+CodeScores = Float[ndarray, "n_subjects n_locations"]
+"""A detector's score per subject and place, higher = more normal."""
+
 Scores = Float[ndarray, "n_subjects n_voxels"]
 """Scores of the voxels inside the mask, in the order of ``numpy.nonzero(mask)``."""
 

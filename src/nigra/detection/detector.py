@@ -1,0 +1,133 @@
+"""The contract of every detector: scikit-learn's words, on codes with an axis for the place.
+
+``fit`` sees the codes of controls, (subjects, locations, d); ``score_samples`` gives one score per subject and
+location, **higher = more normal** as in scikit-learn. Score maps have the other sign (higher = more abnormal):
+``score_map_values`` is the one place where it is turned.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Int
+from numpy import ndarray
+from sklearn.base import BaseEstimator
+
+from nigra.errors import NigraError
+from nigra.provenance import refuse_fitted
+from nigra.shapes import Codes, CodeScores
+from nigra.training import Tick
+
+BLOCK_BYTES = 2**26
+"""Codes are read in blocks of about this size, so that a code store may be larger than memory."""
+
+
+class Detector(ABC, BaseEstimator):
+    """What is normal here, learnt from controls' codes alone.
+
+    A child says how to fit (``_fit``) and how to score a block of locations (``_score``); checks, blocks and signs
+    are here. A code with a NaN has no score (NaN); where one control's code has one, the location has no score.
+    ``n_features_in_`` is d, ``fitted_on_`` the ids given to ``fit``; other fitted attributes end in ``_`` too.
+    """
+
+    per_location = True
+    """Whether each location has a fit of its own, so that scoring needs the locations of fitting."""
+
+    offset_: float | CodeScores = 0.0
+    """What ``decision_function`` takes off the score: one number, or one per location (1, locations)."""
+
+    def fit(self, codes: Codes, subjects: Sequence[str] = (), tick: Tick | None = None) -> "Detector":
+        """Learn from controls' codes; they may be a memory map and are left as they are.
+
+        Args:
+            codes: finite values of any float type; a control's NaN leaves the location without scores.
+            subjects: the controls' ids, so that scoring one of them as new is refused (DESIGN, law 4).
+            tick: told the fraction done.
+
+        Raises:
+            NigraError: no codes, too few subjects, or a detector that gives one constant score (law 6).
+        """
+        if codes.size == 0:
+            raise NigraError(f"codes have shape {codes.shape}; a detector needs subjects, locations and features.")
+        if subjects and len(subjects) != len(codes):
+            raise NigraError(f"{len(codes)} subjects' codes came with {len(subjects)} ids; give one id each.")
+        self.n_subjects_, self.n_locations_, self.n_features_in_ = codes.shape
+        self.fitted_on_ = tuple(subjects)
+        self._fit(codes, tick)
+        self._refuse_constant(codes)
+        return self
+
+    def score_samples(self, codes: Codes, subjects: Sequence[str] = (), tick: Tick | None = None) -> CodeScores:
+        """Scores, higher = more normal; NaN where a code has a NaN.
+
+        Raises:
+            NigraError: not fitted, other locations or features than fitted on, or subjects it was fitted on.
+        """
+        if not hasattr(self, "n_features_in_"):
+            raise NigraError(f"this {type(self).__name__} is not fitted yet; call fit with controls' codes first.")
+        refuse_fitted("detector", self.fitted_on_, list(subjects))
+        if codes.shape[2] != self.n_features_in_:
+            raise NigraError(
+                f"codes have {codes.shape[2]} features, the detector was fitted on {self.n_features_in_}; "
+                "score codes of the same model."
+            )
+        if self.per_location and codes.shape[1] != self.n_locations_:
+            raise NigraError(
+                f"codes have {codes.shape[1]} locations, the detector was fitted on {self.n_locations_}; "
+                "score the same locations in the same order."
+            )
+        scores = np.empty(codes.shape[:2], np.float32)
+        for at in blocks(codes):
+            scores[:, at] = self._score(np.asarray(codes[:, at], np.float32), at)
+            if tick:
+                tick(at.stop / codes.shape[1], f"{at.stop}/{codes.shape[1]} locations")
+        return scores
+
+    def decision_function(self, codes: Codes, subjects: Sequence[str] = ()) -> CodeScores:
+        """Score minus ``offset_``: negative = outside of what is normal."""
+        return self.score_samples(codes, subjects) - self.offset_
+
+    def predict(self, codes: Codes, subjects: Sequence[str] = ()) -> Int[ndarray, "n_subjects n_locations"]:
+        """1 normal, -1 abnormal; without a score (NaN) nothing is called abnormal."""
+        return np.where(self.decision_function(codes, subjects) < 0, -1, 1)
+
+    @abstractmethod
+    def _fit(self, codes: Codes, tick: Tick | None) -> None:
+        """Set the fitted attributes, ``offset_`` among them."""
+
+    @abstractmethod
+    def _score(self, codes: Codes, at: slice | ndarray) -> CodeScores:
+        """Scores of a block of checked float32 codes; ``at`` says which of the locations they are."""
+
+    def _refuse_constant(self, codes: Codes) -> None:
+        """A score that never changes detects nothing, and nobody would notice (SCIENCE §7)."""
+        # spread over all locations: a corner of the brain may well be constant
+        chosen = np.unique(np.linspace(0, codes.shape[1] - 1, 512).astype(np.int64))
+        scores = self._score(np.asarray(codes[:, chosen], np.float32), chosen)
+        finite = scores[np.isfinite(scores)]
+        if finite.size == 0:
+            raise NigraError(
+                "no location has finite codes of all controls; check the mask and the model's training."
+            )
+        if scores.size > 1 and finite.min() == finite.max():
+            raise NigraError(
+                f"this {type(self).__name__} gives every control the score {finite.min():g} everywhere; a constant "
+                "score detects nothing: check the codes, or choose other parameters."
+            )
+
+
+def score_map_values(detector: Detector, codes: Codes, subjects: Sequence[str] = ()) -> CodeScores:
+    """Score map values, higher = more abnormal: the negative of the decision function."""
+    return -detector.decision_function(codes, subjects)
+
+
+def blocks(codes: Codes) -> Iterator[slice]:
+    """Slices of locations whose codes take about ``BLOCK_BYTES`` as float32.
+
+    >>> [(b.start, b.stop) for b in blocks(np.zeros((2, 5, 3)))]
+    [(0, 5)]
+    """
+    subjects, locations, d = codes.shape
+    size = max(BLOCK_BYTES // (4 * subjects * d), 1)
+    for begin in range(0, locations, size):
+        yield slice(begin, min(begin + size, locations))
