@@ -76,12 +76,7 @@ class Detector(ABC, BaseEstimator):
                 f"codes have {codes.shape[1]} locations, the detector was fitted on {self.n_locations_}; "
                 "score the same locations in the same order."
             )
-        scores = np.empty(codes.shape[:2], np.float32)
-        for at in blocks(codes):
-            scores[:, at] = self._score(np.asarray(codes[:, at], np.float32), at)
-            if tick:
-                tick(at.stop / codes.shape[1], f"{at.stop}/{codes.shape[1]} locations")
-        return scores
+        return self._score_all(codes, tick)
 
     def decision_function(self, codes: Codes, subjects: Sequence[str] = ()) -> CodeScores:
         """Score minus ``offset_``: negative = outside of what is normal."""
@@ -94,6 +89,15 @@ class Detector(ABC, BaseEstimator):
     @abstractmethod
     def _fit(self, codes: Codes, tick: Tick | None) -> None:
         """Set the fitted attributes, ``offset_`` among them."""
+
+    def _score_all(self, codes: Codes, tick: Tick | None) -> CodeScores:
+        """Scores of checked codes, one block of locations after the other."""
+        scores = np.empty(codes.shape[:2], np.float32)
+        for at in blocks(codes):
+            scores[:, at] = self._score(np.asarray(codes[:, at], np.float32), at)
+            if tick:
+                tick(at.stop / codes.shape[1], f"{at.stop}/{codes.shape[1]} locations")
+        return scores
 
     @abstractmethod
     def _score(self, codes: Codes, at: slice | ndarray) -> CodeScores:
@@ -119,6 +123,18 @@ class Detector(ABC, BaseEstimator):
 def score_map_values(detector: Detector, codes: Codes, subjects: Sequence[str] = ()) -> CodeScores:
     """Score map values, higher = more abnormal: the negative of the decision function."""
     return -detector.decision_function(codes, subjects)
+
+
+def contamination_offset(scores: CodeScores, contamination: float) -> float:
+    """The ``contamination`` quantile of training scores, as scikit-learn's ``offset_``; NaN where there is none.
+
+    >>> contamination_offset(np.array([[0.0, 1.0, 2.0, 3.0, 4.0, np.nan]]), 0.25)
+    1.0
+    """
+    if not 0 < contamination < 1:
+        raise NigraError(f"contamination is {contamination:g}; give a share between 0 and 1, such as 0.02.")
+    finite = scores[np.isfinite(scores)]
+    return float(np.quantile(finite, contamination)) if finite.size else float("nan")
 
 
 def blocks(codes: Codes) -> Iterator[slice]:

@@ -1,0 +1,90 @@
+"""Distance to the nearest controls at the same location: no shape is assumed of what is normal.
+
+The usual yardstick of anomaly detection on learnt features (Bergman, Cohen and Hoshen 2020, arXiv 2002.10445).
+"""
+
+from typing import no_type_check
+
+import numba
+import numpy as np
+from numpy import ndarray
+
+from nigra.detection.detector import blocks
+from nigra.detection.leave_one_out import LeaveOneOutDetector
+from nigra.errors import NigraError
+from nigra.shapes import Codes, CodeScores
+
+
+class KNearest(LeaveOneOutDetector):
+    """Minus the mean Euclidean distance to the ``neighbours`` nearest controls' codes at the same location.
+
+    The mean over all of them is steadier than the distance to the last. Differences are taken code by code, never
+    as |a|^2 - 2ab + |b|^2, so a large common offset costs no digits. Equal controls are at distance 0, so a
+    location where all agree still has scores.
+
+    Args:
+        neighbours: how many; at least 2 controls more are needed.
+        contamination: share of left-out controls' scores below ``offset_``.
+
+    Fitted: ``codes_``, the controls' codes as given and not copied (a memory map stays on disk): leave them as
+    they are while the detector is used.
+    """
+
+    def __init__(self, neighbours: int = 5, contamination: float = 0.02) -> None:
+        self.neighbours = neighbours
+        self.contamination = contamination
+
+    @property
+    def fewest_subjects(self) -> int:
+        """Every control left out still has so many others, and one more, or all would have the same ones."""
+        return self.neighbours + 2
+
+    def _begin(self, codes: Codes) -> None:
+        if self.neighbours < 1:
+            raise NigraError(f"neighbours is {self.neighbours}; give 1 or more.")
+        self.codes_ = codes
+
+    def _fit_block(self, codes: Codes, at: slice) -> CodeScores:
+        out = np.empty(codes.shape[:2], np.float32)
+        minus_mean_distance(codes, codes, self.neighbours, True, out)
+        return out
+
+    def _score(self, codes: Codes, at: slice | ndarray) -> CodeScores:
+        controls = self.codes_[:, at]
+        out = np.empty(codes.shape[:2], np.float32)
+        for part in blocks(controls):  # many controls are read for one subject
+            near = np.asarray(controls[:, part], np.float32)
+            minus_mean_distance(codes[:, part], near, self.neighbours, False, out[:, part])
+        return out
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+@no_type_check  # the suite's argument checks cannot go into compiled code
+def minus_mean_distance(codes, controls, neighbours, own, out):
+    """Fill ``out`` (subjects, locations) from float32 codes (subjects, locations, d) and controls alike.
+
+    ``own`` says that the codes are the controls', each of which is then no neighbour of itself. A NaN in a code
+    makes that score NaN, a NaN in a control all scores of the location.
+    """
+    for at in numba.prange(codes.shape[1]):
+        nearest = np.empty(neighbours)
+        for i in range(codes.shape[0]):
+            nearest[:] = np.inf
+            unknown = False
+            for j in range(controls.shape[0]):
+                if own and i == j:
+                    continue
+                square = 0.0
+                for f in range(codes.shape[2]):
+                    square += (codes[i, at, f] - controls[j, at, f]) ** 2
+                unknown |= np.isnan(square)
+                place = neighbours - 1
+                if square < nearest[place]:
+                    while place > 0 and nearest[place - 1] > square:
+                        nearest[place] = nearest[place - 1]
+                        place -= 1
+                    nearest[place] = square
+            total = 0.0
+            for k in range(neighbours):
+                total += np.sqrt(nearest[k])
+            out[i, at] = np.nan if unknown else -total / neighbours
