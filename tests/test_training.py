@@ -14,6 +14,7 @@ from nigra.models.published import build
 from nigra.models.siamese import Model
 from nigra.training import Task, TrainingSettings, train, validation_split
 from nigra.units import Patches, Slices, Source
+from nigra.units.resident import reader
 
 SHAPE = (18, 20, 6)
 SETTINGS = TrainingSettings(epochs=4, batch=16, units_per_subject=20, seed=3)
@@ -107,8 +108,9 @@ def test_best_on_validation_keeps_the_epoch_of_the_lowest_loss(source: Source, t
     ]
     fixed = np.random.default_rng([settings.seed, 3])
     locations = task.unit.locate(source.mask)
+    cut = reader(source, task.unit, task.validation_rows)
     with torch.no_grad():
-        again = nigra.training._epoch(model, task, task.validation_rows, locations, settings, fixed, "cpu")
+        again = nigra.training._epoch(model, cut, task.validation_rows, locations, settings, fixed)
     assert again["loss"] == pytest.approx(min(losses), rel=1e-6)
     assert min(losses) < max(losses)
 

@@ -1,6 +1,6 @@
-"""The two loops that touch every pixel of every unit, compiled; their arguments are checked by the callers.
+"""The loops that touch every pixel of every unit, compiled; their arguments are checked by the callers.
 
-Both see volumes as (..., height, width, planes), see ``planes.planes_last``, so one kernel serves all planes.
+They see volumes as (..., height, width, planes), see ``planes.planes_last``, so one kernel serves all planes.
 """
 
 from typing import no_type_check
@@ -12,20 +12,66 @@ import numpy as np
 @numba.njit(parallel=True, nogil=True, cache=True)
 @no_type_check  # the suite's argument checks cannot go into compiled code
 def gather(volumes, mask, gain, offset, low, high, rows, locations, half, out):
-    """Fill ``out`` (n, C, size, size) with scaled patches; beyond the border the nearest voxel is repeated."""
+    """Fill ``out`` (n, C, size, size) with scaled patches; beyond the border the nearest voxel is repeated.
+
+    Values are read before the mask is asked: neighbouring pixels can be whole pages apart, and reads that wait for
+    no branch overlap.
+    """
     height, width = mask.shape[0], mask.shape[1]
     size = 2 * half + 1
     for n in numba.prange(rows.shape[0]):
         row, h0, w0, p = rows[n], locations[n, 0] - half, locations[n, 1] - half, locations[n, 2]
+        interior = h0 >= 0 and w0 >= 0 and h0 + size <= height and w0 + size <= width
         for c in range(volumes.shape[1]):
+            if interior:
+                window = volumes[row, c, h0 : h0 + size, w0 : w0 + size, p]
+                for i in range(size):
+                    for j in range(size):
+                        out[n, c, i, j] = window[i, j]
+            else:
+                for i in range(size):
+                    h = min(max(h0 + i, 0), height - 1)
+                    for j in range(size):
+                        out[n, c, i, j] = volumes[row, c, h, min(max(w0 + j, 0), width - 1), p]
+        for i in range(size):
+            h = min(max(h0 + i, 0), height - 1)
+            for j in range(size):
+                inside = mask[h, min(max(w0 + j, 0), width - 1), p]
+                for c in range(volumes.shape[1]):
+                    value = min(max(out[n, c, i, j] * gain[c] + offset[c], low), high)
+                    out[n, c, i, j] = value if inside else np.float32(0)
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+@no_type_check
+def lay_out(volume, mask, gain, offset, low, high, half, out):
+    """Fill ``out`` (planes, C, height + 2 half, width + 2 half) with a scaled volume (C, height, width, planes).
+
+    Its border repeats the nearest voxel, so that every patch is a plain window of one plane.
+    """
+    channels, height, width, planes = volume.shape
+    for i in numba.prange(height + 2 * half):
+        h = min(max(i - half, 0), height - 1)
+        for c in range(channels):
+            for j in range(width + 2 * half):
+                w = min(max(j - half, 0), width - 1)
+                for p in range(planes):
+                    value = min(max(volume[c, h, w, p] * gain[c] + offset[c], low), high)
+                    out[p, c, i, j] = value if mask[h, w, p] else np.float32(0)
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+@no_type_check
+def windows(planes, subjects, locations, out):
+    """Fill ``out`` (n, C, size, size) from ``lay_out``'s planes (subjects, planes, C, height, width)."""
+    size = out.shape[2]
+    for n in numba.prange(subjects.shape[0]):
+        h, w = locations[n, 0], locations[n, 1]
+        for c in range(out.shape[1]):
+            window = planes[subjects[n], locations[n, 2], c, h : h + size, w : w + size]
             for i in range(size):
-                h = min(max(h0 + i, 0), height - 1)
                 for j in range(size):
-                    w = min(max(w0 + j, 0), width - 1)
-                    value = np.float32(0)
-                    if mask[h, w, p]:
-                        value = min(max(volumes[row, c, h, w, p] * gain[c] + offset[c], low), high)
-                    out[n, c, i, j] = value
+                    out[n, c, i, j] = window[i, j]
 
 
 @numba.njit(nogil=True, cache=True)
