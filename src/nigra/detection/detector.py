@@ -105,9 +105,7 @@ class Detector(ABC, BaseEstimator):
 
     def _refuse_constant(self, codes: Codes) -> None:
         """A score that never changes detects nothing, and nobody would notice (SCIENCE §7)."""
-        # spread over all locations: a corner of the brain may well be constant
-        chosen = np.unique(np.linspace(0, codes.shape[1] - 1, 512).astype(np.int64))
-        scores = self._score(np.asarray(codes[:, chosen], np.float32), chosen)
+        scores = self._training_scores(codes)
         finite = scores[np.isfinite(scores)]
         if finite.size == 0:
             raise NigraError(
@@ -118,6 +116,12 @@ class Detector(ABC, BaseEstimator):
                 f"this {type(self).__name__} gives every control the score {finite.min():g} everywhere; a constant "
                 "score detects nothing: check the codes, or choose other parameters."
             )
+
+    def _training_scores(self, codes: Codes) -> CodeScores:
+        """Scores of the controls of the fit at some locations, to see whether they differ at all."""
+        # spread over all locations: a corner of the brain may well be constant
+        chosen = np.unique(np.linspace(0, codes.shape[1] - 1, 512).astype(np.int64))
+        return self._score(np.asarray(codes[:, chosen], np.float32), chosen)
 
 
 def score_map_values(detector: Detector, codes: Codes, subjects: Sequence[str] = ()) -> CodeScores:
@@ -137,13 +141,13 @@ def contamination_offset(scores: CodeScores, contamination: float) -> float:
     return float(np.quantile(finite, contamination)) if finite.size else float("nan")
 
 
-def blocks(codes: Codes) -> Iterator[slice]:
-    """Slices of locations whose codes take about ``BLOCK_BYTES`` as float32.
+def blocks(codes: Codes, limit: int | None = None) -> Iterator[slice]:
+    """Slices of locations whose codes take about ``limit`` bytes (default ``BLOCK_BYTES``) as float32.
 
     >>> [(b.start, b.stop) for b in blocks(np.zeros((2, 5, 3)))]
     [(0, 5)]
     """
     subjects, locations, d = codes.shape
-    size = max(BLOCK_BYTES // (4 * subjects * d), 1)
+    size = max((limit or BLOCK_BYTES) // (4 * subjects * d), 1)
     for begin in range(0, locations, size):
         yield slice(begin, min(begin + size, locations))

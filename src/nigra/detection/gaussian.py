@@ -12,7 +12,6 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from nigra.detection.detector import BLOCK_BYTES
 from nigra.detection.leave_one_out import LeaveOneOutDetector
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
@@ -49,7 +48,7 @@ class VoxelwiseZ(LeaveOneOutDetector):
         self.mean_ = np.empty(codes.shape[1:], np.float32)
         self.sd_ = np.empty(codes.shape[1:], np.float32)
 
-    def _fit_block(self, codes: Codes, at: slice) -> CodeScores:
+    def _fit_part(self, codes: Codes, at: slice) -> CodeScores:
         n = len(codes)
         mean = codes.mean(axis=0, dtype=np.float64)  # exact where all controls agree
         away = codes - mean
@@ -112,20 +111,8 @@ class VoxelwiseMahalanobis(LeaveOneOutDetector):
         self.shrinkage_ = np.empty(locations, np.float32)
         self.whitening_ = np.empty((locations, d, d), np.float32)
 
-    def _fit_block(self, codes: Codes, at: slice) -> CodeScores:
-        n, locations, d = codes.shape
-        left_out = np.empty((n, locations), np.float32)
-        step = max(BLOCK_BYTES // (8 * d * max(n, d)), 1)  # float64 matrices d x d and n x d of a location
-        for begin in range(0, locations, step):
-            part = slice(begin, min(begin + step, locations))
-            left_out[:, part] = self._fit_part(
-                codes[:, part].astype(np.float64), slice(at.start + part.start, at.start + part.stop)
-            )
-        return left_out
-
     def _fit_part(self, codes: Codes, at: slice) -> CodeScores:
-        """Fit float64 codes of the locations ``at``; left-out scores."""
-        x = torch.from_numpy(codes).to(self.device).transpose(0, 1)  # (L, n, d)
+        x = torch.from_numpy(codes.astype(np.float64)).to(self.device).transpose(0, 1)  # (L, n, d)
         mean = x.mean(dim=1)
         known = x.isfinite().all(dim=2).all(dim=1)
         away = torch.where(known[:, None, None], x - mean[:, None], 0.0)

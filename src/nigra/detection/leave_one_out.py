@@ -13,6 +13,9 @@ from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
 from nigra.training import Tick
 
+_PART_BYTES = 2**18
+"""Codes fitted at a time: what is computed from them, some ten times as much, stays in cache."""
+
 
 class LeaveOneOutDetector(Detector):
     """A fit per location, block by block; ``offset_`` is the ``contamination`` quantile of left-out scores."""
@@ -40,15 +43,21 @@ class LeaveOneOutDetector(Detector):
         self._begin(codes)
         self.leave_one_out_ = np.empty(codes.shape[:2], np.float32)
         for at in blocks(codes):
-            self.leave_one_out_[:, at] = self._fit_block(np.asarray(codes[:, at], np.float32), at)
+            block = np.asarray(codes[:, at], np.float32)
+            for part in blocks(block, _PART_BYTES):
+                here = slice(at.start + part.start, at.start + part.stop)
+                self.leave_one_out_[:, here] = self._fit_part(block[:, part], here)
             if tick:
                 tick(at.stop / codes.shape[1], f"{at.stop}/{codes.shape[1]} locations")
         self.offset_ = contamination_offset(self.leave_one_out_, self.contamination)
+
+    def _training_scores(self, codes: Codes) -> CodeScores:
+        return self.leave_one_out_  # a control is its own nearest neighbour: plain scores may all be 0
 
     @abstractmethod
     def _begin(self, codes: Codes) -> None:
         """Check parameters and make room for the fitted attributes."""
 
     @abstractmethod
-    def _fit_block(self, codes: Codes, at: slice) -> CodeScores:
-        """Fit a block of locations of float32 codes; return the scores of each control left out."""
+    def _fit_part(self, codes: Codes, at: slice) -> CodeScores:
+        """Fit float32 codes of the locations ``at``; return the scores of each control left out."""

@@ -7,6 +7,7 @@ from typing import no_type_check
 
 import numba
 import numpy as np
+from jaxtyping import Float
 from numpy import ndarray
 
 from nigra.detection.detector import blocks
@@ -44,21 +45,28 @@ class KNearest(LeaveOneOutDetector):
             raise NigraError(f"neighbours is {self.neighbours}; give 1 or more.")
         self.codes_ = codes
 
-    def _fit_block(self, codes: Codes, at: slice) -> CodeScores:
-        out = np.empty(codes.shape[:2], np.float32)
-        minus_mean_distance(codes, codes, self.neighbours, True, out)
-        return out
+    def _fit_part(self, codes: Codes, at: slice) -> CodeScores:
+        return self._mean_distance(codes, codes, own=True)
 
     def _score(self, codes: Codes, at: slice | ndarray) -> CodeScores:
         controls = self.codes_[:, at]
         out = np.empty(codes.shape[:2], np.float32)
         for part in blocks(controls):  # many controls are read for one subject
-            near = np.asarray(controls[:, part], np.float32)
-            minus_mean_distance(codes[:, part], near, self.neighbours, False, out[:, part])
+            out[:, part] = self._mean_distance(codes[:, part], controls[:, part], own=False)
+        return out
+
+    def _mean_distance(
+        self, codes: Codes, controls: Float[ndarray, "n_controls n_locations d"], own: bool
+    ) -> CodeScores:
+        # copies: for views of other layouts, or read-only ones, the kernel would be compiled again
+        codes, controls = (np.array(part, np.float32, order="C") for part in (codes, controls))
+        out = np.empty(codes.shape[:2], np.float32)
+        minus_mean_distance(codes, controls, self.neighbours, own, out)
         return out
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
+# reassoc: the sum over features may be taken in any order, which makes it several at a time; NaN stays NaN
+@numba.njit(parallel=True, nogil=True, cache=True, fastmath={"reassoc", "contract"})
 @no_type_check  # the suite's argument checks cannot go into compiled code
 def minus_mean_distance(codes, controls, neighbours, own, out):
     """Fill ``out`` (subjects, locations) from float32 codes (subjects, locations, d) and controls alike.
@@ -67,14 +75,14 @@ def minus_mean_distance(codes, controls, neighbours, own, out):
     makes that score NaN, a NaN in a control all scores of the location.
     """
     for at in numba.prange(codes.shape[1]):
-        nearest = np.empty(neighbours)
+        nearest = np.empty(neighbours, np.float32)
         for i in range(codes.shape[0]):
             nearest[:] = np.inf
             unknown = False
             for j in range(controls.shape[0]):
                 if own and i == j:
                     continue
-                square = 0.0
+                square = np.float32(0)
                 for f in range(codes.shape[2]):
                     square += (codes[i, at, f] - controls[j, at, f]) ** 2
                 unknown |= np.isnan(square)
