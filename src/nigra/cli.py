@@ -66,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_prepare(commands)
     _add_run(commands)
     _add_settings(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -291,3 +292,34 @@ def _demo(parsed: argparse.Namespace) -> None:
 
     folder = run_demo(parsed.out, parsed.resolution, parsed.seed, Console())
     print(f"report: {(folder / 'report.html').resolve()}\n{DISCLAIMER}")
+
+
+def _add_bench(commands: Any) -> None:
+    from nigra.bench import NAMES
+
+    text = "time nigra against other software, in turns in one process; the ratio comes first"
+    parser = _command(commands, "bench", _bench, text)
+    parser.add_argument("name", metavar="NAME", help=f"what to measure: {', '.join(NAMES)}, or all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works; no result")
+    parser.add_argument("--threads", type=int, metavar="INT", help="CPU threads of both sides (default: all cores)")
+
+
+def _bench(parsed: argparse.Namespace) -> None:
+    from nigra.bench.run import chosen
+
+    names = chosen(parsed.name)  # a wrong name is told before anything slow is imported
+    if parsed.threads is not None and parsed.threads < 1:
+        raise NigraError(f"--threads: at least one thread is needed (found {parsed.threads}).")
+    from rich.console import Console
+
+    from nigra.bench.machine import cores
+    from nigra.bench.run import run_bench
+    from nigra.bench.words import lines
+    from nigra.study.progress import Steps
+    from nigra.training import limit_threads
+
+    limit_threads(parsed.threads or cores())
+    steps = Steps(Console(stderr=True), total=len(names))
+    content = run_bench(parsed.name, parsed.quick, parsed.json, steps)
+    print("\n".join(lines(content)))

@@ -104,6 +104,11 @@ def interleave(
     return sides[0], sides[1:]
 
 
+def part(tick: Tick | None, at: int, count: int) -> Tick:
+    """The progress of step ``at`` of ``count`` equal ones, as a share of the whole."""
+    return lambda done, text: tick((at + done) / count, text) if tick else None
+
+
 def missing(name: str, note: str) -> Side:
     """A peer that could not run, and why.
 

@@ -32,6 +32,11 @@ def processor() -> str:
     return names[0].split(":")[1].strip() if names else platform.processor() or platform.machine()
 
 
+def load_average() -> float | None:
+    """Processes that wanted a core during the last minute; above the number of cores, the machine is shared."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
 def describe() -> dict[str, Any]:
     """Processor, cores, threads, load average (1 minute), GPU and versions."""
     return {
@@ -39,7 +44,7 @@ def describe() -> dict[str, Any]:
         "cores": cores(),
         "threads": threads(),
         "numba_threads": numba.get_num_threads(),
-        "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "load_average": load_average(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "system": f"{platform.system()} {platform.machine()}",
         "versions": versions() | _peers(),
