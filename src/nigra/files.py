@@ -95,14 +95,14 @@ def write_array(path: Path, array: np.ndarray) -> None:
         np.save(stream, array, allow_pickle=False)
 
 
-def create_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """A new float32 ``.npy`` of zeros, memory-mapped to be filled in place, its room on the disk reserved.
+def create_array(path: Path, shape: tuple[int, ...], dtype: type[np.floating] = np.float32) -> np.memmap:
+    """A new ``.npy`` of zeros, memory-mapped to be filled in place, its room on the disk reserved.
 
     Without the reservation a disk that fills up ends the process (SIGBUS) at some later assignment.
 
     Raises OSError: the disk has no room.
     """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as stream:
             try:

@@ -8,8 +8,10 @@ from torch import nn
 
 from nigra.models.autoencoder import Autoencoder
 from nigra.models.published import build
-from nigra.scoring.errors import ScoreSettings, joint_error, reconstruct, score_map
-from nigra.units import Patches, Slices, Source
+from nigra.models.siamese import Siamese
+from nigra.scoring.errors import ScoreSettings, joint_error, reconstruct
+from nigra.scoring.scorer import Scorer
+from nigra.units import Patches, Slices, Source, Unit
 
 SHAPE = (13, 16, 5)
 
@@ -26,6 +28,13 @@ def test_joint_error_by_hand() -> None:
     units[0, :, 0, 0] = [3.0, 4.0]
     rebuilt[0, :, 0, 1] = [-5.0, 12.0]
     np.testing.assert_allclose(joint_error(units, rebuilt)[0, 0, 0], [5.0, 13.0])
+
+
+def score_map(
+    model: Autoencoder | Siamese, unit: Unit, source: Source, row: int, settings: ScoreSettings | None = None,
+    mask: np.ndarray | None = None,
+) -> np.ndarray:  # fmt: skip
+    return Scorer(model, unit, settings).score(source, row, mask).error
 
 
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])

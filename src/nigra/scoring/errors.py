@@ -1,10 +1,12 @@
-"""Reconstruction errors as score maps (mlcn2021, isbi2023).
+"""Reconstruction errors, unit by unit (mlcn2021, isbi2023).
 
 The score of a voxel is the joint error, the square root of the sum over channels of the squared difference
 between input and reconstruction. It is blind to the direction of a change: an FA drop scores like a rise.
+``scorer.Scorer`` gives the score map of a subject, by a faster way where there is one.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Literal
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nigra.models.siamese import Model
-from nigra.shapes import Mask, ScoreMap, Volume
+from nigra.shapes import Mask, Volume
 from nigra.training import Tick
 from nigra.units import Patches, Source, Unit
 from nigra.units.canvas import Canvas
@@ -47,21 +49,6 @@ def joint_error(
     return np.sqrt(((units - rebuilt) ** 2).sum(axis=1, keepdims=True))
 
 
-def score_map(
-    model: Model, unit: Unit, source: Source, row: int, settings: ScoreSettings | None = None,
-    mask: Mask | None = None, device: str = "cpu", tick: Tick | None = None,
-) -> ScoreMap:  # fmt: skip
-    """Joint error of every voxel of subject ``row``; NaN outside the mask and where no unit reaches.
-
-    Args:
-        mask: voxels that get a score; None is the source's whole mask.
-        tick: told the fraction of units done.
-    """
-    settings = settings or ScoreSettings()
-    values = _through(model, unit, source, row, settings, mask, device, 1, joint_error, tick)[0]
-    return np.where(source.mask if mask is None else mask, values, np.float32(np.nan))
-
-
 def reconstruct(
     model: Model, unit: Unit, source: Source, row: int, settings: ScoreSettings | None = None,
     mask: Mask | None = None, device: str = "cpu",
@@ -71,20 +58,34 @@ def reconstruct(
     With ``overlap`` average, the joint error of this volume is not the score: a mean of errors is not the error
     of a mean.
     """
-    channels = source.volumes.shape[1]
-    settings = settings or ScoreSettings()
-    return _through(model, unit, source, row, settings, mask, device, channels, lambda units, rebuilt: rebuilt)
+    settings, channels = settings or ScoreSettings(), source.volumes.shape[1]
+    model = ready(model, device)
+    return unit_by_unit(model, unit, source, row, settings, mask, device, channels, lambda units, rebuilt: rebuilt)
 
 
-def _through(
+def ready(model: Model, device: str) -> Model:
+    """A copy of the model to score with: in evaluation mode, on the device; the model stays as it is."""
+    copy = deepcopy(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return copy.eval().requires_grad_(False)
+
+
+def unit_by_unit(
     model: Model, unit: Unit, source: Source, row: int, settings: ScoreSettings, mask: Mask | None,
     device: str, k: int, value: Callable[[np.ndarray, np.ndarray], np.ndarray], tick: Tick | None = None,
 ) -> Volume:  # fmt: skip
-    """Send every unit of a subject through the model and put ``value(units, reconstructions)`` back."""
+    """Send every unit of a subject through the model and put ``value(units, reconstructions)`` back.
+
+    Args:
+        model: ``ready`` to score.
+        k: values per pixel that ``value`` gives, (n, k, height, width).
+        tick: told the fraction of units done.
+
+    Returns:
+        (k, x, y, z), NaN where no unit reaches.
+    """
     locations = _locations(unit, source, settings, mask)
     canvas = Canvas(unit, source.shape, k, settings.overlap if isinstance(unit, Patches) else "average")
-    batch = max(1, 500_000 // int(np.prod(unit.unit_shape(source.shape))))  # about 2 MB a channel: stays in cache
-    model.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    batch = units_at_once(unit, source)
     with torch.inference_mode():
         for begin in range(0, len(locations), batch):
             where = locations[begin : begin + batch]
@@ -95,6 +96,11 @@ def _through(
             if tick:
                 tick((begin + len(where)) / len(locations), "")
     return canvas.mean()
+
+
+def units_at_once(unit: Unit, source: Source) -> int:
+    """Units per batch: about 2 MB a channel, which stays in the cache."""
+    return max(1, 500_000 // int(np.prod(unit.unit_shape(source.shape))))
 
 
 def _locations(

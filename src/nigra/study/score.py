@@ -16,7 +16,7 @@ from nigra.errors import NigraError
 from nigra.files import create_array, key_in, read_json, write_image, write_json
 from nigra.models.saved import Trained
 from nigra.provenance import hash_settings, record, refuse_fitted
-from nigra.scoring.errors import score_map
+from nigra.scoring.scorer import Scorer
 from nigra.shapes import Scores
 from nigra.study.progress import Steps
 from nigra.study.run import Run
@@ -148,7 +148,8 @@ def _rows_so_far(folder: Path, key: str, shape: tuple[int, int]) -> tuple[np.mem
 def _score_subject(run: Run, model: ModelSettings, used: Trained, name: str) -> np.ndarray:
     source = Source.scaled(run.cohort, used.scaling)
     row = int(run.cohort.rows([name])[0])
-    return score_map(used.model, model.unit, source, row, model.scores, device=run.device)[run.cohort.mask]
+    scorer = Scorer(used.model, model.unit, model.scores, run.device)
+    return scorer.score(source, row).error[run.cohort.mask]
 
 
 def calibrate(run: Run, model: ModelSettings, draw: Draw) -> None:

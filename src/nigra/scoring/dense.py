@@ -1,0 +1,188 @@
+"""The code of every voxel-centred patch from one pass per slice (DESIGN, law 2).
+
+Patches of neighbouring voxels overlap, and so does the work of encoding them one by one. An encoder of valid
+convolutions and pools computes the same numbers on a whole slice: where a layer strides over a patch, on the
+slice it takes every place instead, and all layers after it step over the places between (dilation). A patch's
+code is then a handful of reads from the last map.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nigra.scoring.layers import ABSENT, POINTWISE, is_one_of, layers_of, refusal, require_evaluation
+from nigra.shapes import Mask
+from nigra.units import Patches, Source
+from nigra.units.planes import FIXED_AXIS, planes_last
+
+Pair = tuple[int, int]
+Step = Callable[[Tensor], Tensor]
+
+SLICES_AT_ONCE = {"cpu": 1, "cuda": 16}
+"""Slices per pass: on a CPU one stays in the cache, a GPU wants more to do."""
+
+_WHY_NOT = {
+    nn.GroupNorm: "normalises each patch by its own values",
+    nn.InstanceNorm2d: "normalises each patch by its own values",
+    nn.LayerNorm: "normalises each patch by its own values",
+    nn.LocalResponseNorm: "is not known to act alike on patches and on slices",
+    nn.ConvTranspose2d: "is a transposed convolution, whose values depend on where the patch begins",
+}
+
+
+class DenseEncoder:
+    """An encoder that gives the codes of all patches of a slice at once, equal to those of the patches alone.
+
+    Shares the weights of the encoder it is derived from, and its device.
+
+    Args:
+        encoder: in evaluation mode: valid convolutions, pools, BatchNorm, pointwise activations.
+        channels, size: of the patches.
+
+    Raises:
+        NotExactError: a layer that forbids it, with its name and the reason.
+    """
+
+    def __init__(self, encoder: nn.Module, channels: int, size: int) -> None:
+        self.steps: list[Step] = []
+        self.stride: Pair = (1, 1)
+        for name, layer in layers_of(encoder):
+            require_evaluation("encoder", name, layer)
+            if is_one_of(layer, ABSENT):
+                continue
+            step, stride = _at_every_place(name, layer, self.stride)
+            self.steps.append(step)
+            self.stride = self.stride[0] * stride[0], self.stride[1] * stride[1]
+        weight = next(encoder.parameters(), torch.empty(0))
+        with torch.no_grad():
+            code = encoder(torch.zeros(1, channels, size, size, dtype=weight.dtype, device=weight.device))
+        _, self.features, self.height, self.width = code.shape
+
+    def map(self, slices: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n features rows columns"]:
+        """The last layer's value at every place; slices come padded by half a patch on each side."""
+        values = slices.contiguous(memory_format=torch.channels_last)
+        for step in self.steps:
+            values = step(values)
+        return values
+
+    def read(
+        self, values: Float[Tensor, "n features rows columns"], first: Int[Tensor, " patches"]
+    ) -> Float[Tensor, "patches d"]:
+        """Codes of patches, ordered as the encoder's own; ``first`` is the flat place (n, row, column) of each
+        patch's first pixel in the map.
+        """
+        columns = values.shape[3]
+        by_place = values.permute(0, 2, 3, 1).reshape(-1, self.features)
+        rows = torch.arange(self.height, device=first.device) * (self.stride[0] * columns)
+        shifts = rows[:, None] + torch.arange(self.width, device=first.device) * self.stride[1]
+        found = by_place.index_select(0, (first[:, None] + shifts.flatten()).flatten())
+        return found.view(len(first), -1, self.features).transpose(1, 2).reshape(len(first), -1)
+
+
+def _at_every_place(name: str, layer: nn.Module, dilation: Pair) -> tuple[Step, Pair]:
+    """The layer with stride 1 and dilated by the strides before it, and the stride it had."""
+    if is_one_of(layer, (nn.Conv2d,)):
+        return _convolution(name, layer, dilation)
+    if is_one_of(layer, (nn.MaxPool2d, nn.AvgPool2d)):
+        return _pool(name, layer, dilation)
+    if is_one_of(layer, (*POINTWISE, nn.BatchNorm2d)):
+        return layer, (1, 1)
+    why = next((why for kind, why in _WHY_NOT.items() if isinstance(layer, kind)), None)
+    raise refusal("encoder", name, layer, why or "is not known to act alike on patches and on slices")
+
+
+def _convolution(name: str, layer: Any, dilation: Pair) -> tuple[Step, Pair]:
+    padding = (0, 0) if layer.padding == "valid" else layer.padding
+    if padding != (0, 0):
+        raise refusal("encoder", name, layer, _padding(padding))
+    dilation = dilation[0] * layer.dilation[0], dilation[1] * layer.dilation[1]
+    step = partial(functional.conv2d, weight=layer.weight, bias=layer.bias, dilation=dilation, groups=layer.groups)
+    return step, layer.stride
+
+
+def _pool(name: str, layer: Any, dilation: Pair) -> tuple[Step, Pair]:
+    if _pair(layer.padding) != (0, 0):
+        raise refusal("encoder", name, layer, _padding(layer.padding))
+    if layer.ceil_mode:
+        raise refusal("encoder", name, layer, "has ceil_mode, so its last place sees less than the others")
+    own = _pair(getattr(layer, "dilation", 1))
+    dilation = dilation[0] * own[0], dilation[1] * own[1]
+    kernel = _pair(layer.kernel_size)
+    if isinstance(layer, nn.MaxPool2d):
+        if layer.return_indices:
+            raise refusal("encoder", name, layer, "returns indices beside its values")
+        return partial(_combine, kernel=kernel, dilation=dilation, by=torch.maximum), _pair(layer.stride)
+    scale = 1 / (layer.divisor_override or kernel[0] * kernel[1])
+    return partial(_combine, kernel=kernel, dilation=dilation, by=torch.add, scale=scale), _pair(layer.stride)
+
+
+def _combine(
+    values: Tensor, kernel: Pair, dilation: Pair, by: Callable[[Tensor, Tensor], Tensor], scale: float = 1.0
+) -> Tensor:
+    """A pool as maxima or sums of shifted maps, one axis after the other: quicker than a dilated pool."""
+    for axis in (0, 1):
+        length = values.shape[2 + axis] - (kernel[axis] - 1) * dilation[axis]
+        combined = values.narrow(2 + axis, 0, length)
+        for shift in range(1, kernel[axis]):
+            combined = by(combined, values.narrow(2 + axis, shift * dilation[axis], length))
+        values = combined
+    # not in place: the first map may still be the caller's
+    return values if scale == 1 else values * scale
+
+
+def _pair(value: int | Pair) -> Pair:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _padding(padding: object) -> str:
+    return f"pads (padding {padding}), so a patch's border differs from the slice around it"
+
+
+def dense_codes(
+    encoder: DenseEncoder, unit: Patches, source: Source, row: int, mask: Mask, device: str = "cpu"
+) -> Iterator[tuple[Int[ndarray, " n"], Float[Tensor, "n d"]]]:
+    """Codes of the patches centred on the voxels of ``mask``, a few slices at a time.
+
+    Yields:
+        which voxels, as numbers in the order of ``numpy.nonzero(mask)``, and their codes.
+    """
+    volume = torch.from_numpy(source.volume(row)).movedim(1 + FIXED_AXIS[unit.plane], 0).contiguous().to(device)
+    number = np.empty(mask.shape, np.int64)
+    number[mask] = np.arange(np.count_nonzero(mask))
+    inside = np.ascontiguousarray(np.moveaxis(planes_last(mask, unit.plane), -1, 0))
+    numbers = np.moveaxis(planes_last(number, unit.plane), -1, 0)
+    at_once = SLICES_AT_ONCE.get(torch.device(device).type, 1)
+    for begin in range(0, len(inside), at_once):
+        some = slice(begin, begin + at_once)
+        if inside[some].any():
+            slices, first = _cut(volume[some], inside[some], unit.half, encoder)
+            values = encoder.map(slices)
+            yield numbers[some][inside[some]], encoder.read(values, _flat(values, first))
+
+
+def _cut(
+    slices: Float[Tensor, "n channels height width"], inside: np.ndarray, half: int, encoder: DenseEncoder
+) -> tuple[Tensor, tuple[np.ndarray, ...]]:
+    """The smallest part of slices that holds all patches, borders repeated; and each patch's first pixel in it."""
+    n, h, w = np.nonzero(inside)
+    reach = np.arange(-half, half + 1)
+    rows, columns = (
+        np.clip(np.arange(i.min() + reach[0], i.max() + reach[-1] + 1), 0, length - 1)
+        for i, length in ((h, inside.shape[1]), (w, inside.shape[2]))
+    )
+    device = slices.device
+    part = slices.index_select(2, torch.from_numpy(rows).to(device))
+    part = part.index_select(3, torch.from_numpy(columns).to(device))
+    return part, (n, h - h.min(), w - w.min())
+
+
+def _flat(values: Tensor, first: tuple[np.ndarray, ...]) -> Tensor:
+    n, h, w = first
+    return torch.from_numpy((n * values.shape[2] + h) * values.shape[3] + w).to(values.device)
