@@ -67,6 +67,18 @@ def test_mahalanobis_is_that_of_scikit_learns_shrunk_covariance(n: int, d: int, 
         assert left_out[0, at] == pytest.approx(expected_left_out, rel=1e-5)
 
 
+def test_mahalanobis_where_all_controls_agree_has_no_score(rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(7, 3, 2)).astype(np.float32)
+    codes[:, 1] = [0.1, 0.7]
+    codes[1:, 2] = [0.1, 0.7]  # all but one
+    detector = VoxelwiseMahalanobis().fit(codes)
+    assert np.isnan(detector.score_samples(codes)).any(axis=0).tolist() == [False, True, False]
+    unknown = np.isnan(detector.leave_one_out_scores())
+    assert unknown[:, 1].all()
+    assert unknown[:, 2].tolist() == [True] + 6 * [False]
+    assert not unknown[:, 0].any()
+
+
 def test_shrinkage_can_be_a_number(rng: np.random.Generator) -> None:
     codes = rng.normal(size=(10, 1, 3)) * [1, 2, 5]
     detector = VoxelwiseMahalanobis(shrinkage=0.25).fit(codes)

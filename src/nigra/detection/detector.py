@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Int
+import torch
+from jaxtyping import Float, Int
 from numpy import ndarray
 from sklearn.base import BaseEstimator
 
@@ -117,7 +118,7 @@ class Detector(ABC, BaseEstimator):
                 "score detects nothing: check the codes, or choose other parameters."
             )
 
-    def _training_scores(self, codes: Codes) -> CodeScores:
+    def _training_scores(self, codes: Codes) -> Float[ndarray, "n_subjects n_chosen"]:
         """Scores of the controls of the fit at some locations, to see whether they differ at all."""
         # spread over all locations: a corner of the brain may well be constant
         chosen = np.unique(np.linspace(0, codes.shape[1] - 1, 512).astype(np.int64))
@@ -127,6 +128,12 @@ class Detector(ABC, BaseEstimator):
 def score_map_values(detector: Detector, codes: Codes, subjects: Sequence[str] = ()) -> CodeScores:
     """Score map values, higher = more abnormal: the negative of the decision function."""
     return -detector.decision_function(codes, subjects)
+
+
+def check_device(device: str) -> None:
+    """Refuse a GPU where torch sees none."""
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise NigraError(f"the device is {device}, but torch sees no GPU here; use device cpu.")
 
 
 def contamination_offset(scores: CodeScores, contamination: float) -> float:

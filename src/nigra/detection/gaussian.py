@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from nigra.detection.detector import check_device
 from nigra.detection.leave_one_out import LeaveOneOutDetector
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
@@ -106,6 +107,7 @@ class VoxelwiseMahalanobis(LeaveOneOutDetector):
         number = not isinstance(self.shrinkage, str)
         if not (0 < self.shrinkage <= 1 if number else self.shrinkage == "ledoit-wolf"):  # type: ignore[operator]
             raise NigraError(f"shrinkage is {self.shrinkage!r}; give 'ledoit-wolf' or a number above 0, up to 1.")
+        check_device(self.device)
         _, locations, d = codes.shape
         self.mean_ = np.empty((locations, d), np.float32)
         self.shrinkage_ = np.empty(locations, np.float32)
@@ -117,14 +119,14 @@ class VoxelwiseMahalanobis(LeaveOneOutDetector):
         known = x.isfinite().all(dim=2).all(dim=1)
         away = torch.where(known[:, None, None], x - mean[:, None], 0.0)
         values, vectors = torch.linalg.eigh(away.mT @ away / len(codes))  # (L, d), (L, d, d)
-        values = values.clamp_min(0)
-        moments = _moments(values, away @ vectors)
+        values, turned = values.clamp_min(0), away @ vectors
+        moments = _moments(values, turned)
         s, spread = self._shrink(values, *moments, len(codes))
         whitening = torch.where((moments[0] > 0)[:, None, None], vectors * spread.rsqrt()[:, None], torch.nan)
         self.mean_[at] = torch.where(known[:, None], mean, torch.nan).cpu()
         self.shrinkage_[at] = s.cpu()
         self.whitening_[at] = whitening.cpu()
-        left_out = self._left_out(values, away @ vectors, *moments)
+        left_out = self._left_out(values, turned, *moments)
         return torch.where(known[:, None], -left_out, torch.nan).T.float().cpu().numpy()
 
     def _shrink(self, values: Tensor, trace: Tensor, norm: Tensor, fourth: Tensor, n: int) -> tuple[Tensor, Tensor]:

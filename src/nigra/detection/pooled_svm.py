@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from sklearn.svm import OneClassSVM
 
-from nigra.detection.detector import Detector, blocks
+from nigra.detection.detector import Detector, blocks, check_device
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
 from nigra.training import Tick
@@ -116,6 +116,7 @@ class EnsembleOneClassSVM(Detector):
     def _fit(self, codes: Codes, tick: Tick | None) -> None:
         parameters = _Parameters(self.samples, self.nu, self.gamma, self.tolerance)
         parameters.check()
+        check_device(self.device)
         if self.members < 1:
             raise NigraError(f"members is {self.members}; give 1 SVM or more.")
         usable = np.concatenate([np.isfinite(codes[:, at]).all(axis=2) for at in blocks(codes)], axis=1)
@@ -169,6 +170,7 @@ class SubjectOneClassSVM(Detector):
 
     def _fit(self, codes: Codes, tick: Tick | None) -> None:
         _Parameters(self.samples, self.nu, self.gamma, self.tolerance).check()
+        check_device(self.device)
         if codes.shape[1] < 2:
             raise NigraError("SubjectOneClassSVM compares the locations of a subject, but got 1; give 2 or more.")
         self.offset_ = 0.0
