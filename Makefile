@@ -40,7 +40,8 @@ docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY)
-	$(BIN)/python benchmarks/train_sae.py
+	$(BIN)/nigra bench all --json docs/benchmarks.json
+	$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf .venv site demo

@@ -1,10 +1,11 @@
-"""Write the reference pages: one a module, the command line's help, the settings of a study file.
+"""Write the reference pages (one a module, the command line's help, the settings of a study file) and benchmarks.
 
 ``make docs`` runs it before ``mkdocs build``, which loads it again as a hook to list the pages in the navigation.
 The same sources give the same bytes.
 """
 
 import argparse
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "nigra"
 REFERENCE = ROOT / "docs" / "reference"
+MEASURED = ROOT / "docs" / "benchmarks.json"
 
 
 def main() -> None:
-    """Write ``docs/reference`` afresh."""
+    """Write ``docs/reference`` afresh, and the page of benchmarks."""
     pages = {f"{module}.md": f"::: {module}\n" for _, modules in parts() for module in modules}
     pages |= {"index.md": index_page(), "cli.md": cli_page(), "settings.md": settings_page()}
     REFERENCE.mkdir(exist_ok=True)
@@ -26,6 +28,7 @@ def main() -> None:
     for name, text in pages.items():
         (REFERENCE / name).write_text(text, encoding="utf-8")
     print(f"{len(pages)} pages in {REFERENCE.relative_to(ROOT)}")
+    write_benchmarks(MEASURED)
 
 
 def parts() -> list[tuple[str, list[str]]]:
@@ -91,6 +94,21 @@ def settings_page() -> str:
         "how it is executed, never its results."
     )
     return f"# Settings of a study file\n\n{intro}\n\n```yaml\n{describe()}\n```\n"
+
+
+def write_benchmarks(measured: Path) -> None:
+    """The page and picture that belong to what ``nigra bench all --json`` measured, beside it."""
+    from nigra.bench.page import NOTHING, PICTURE, page
+    from nigra.bench.plot import cost_figure
+    from nigra.figures import save
+
+    if not measured.exists():
+        measured.with_suffix(".md").write_text(NOTHING, encoding="utf-8")
+        return
+    content = json.loads(measured.read_text(encoding="utf-8"))
+    measured.with_suffix(".md").write_text(page(content), encoding="utf-8")
+    if any(comparison["curve"] for comparison in content["comparisons"]):
+        save(cost_figure(content), measured.parent / PICTURE, ("svg",))
 
 
 def on_config(config: Any) -> Any:

@@ -17,7 +17,19 @@ from nigra.cohort.store import StoreWriter
 from nigra.errors import NigraError
 from nigra.preparation.settings import Execution, PrepareSettings
 
-COMMANDS = ("demo", "phantom", "doctor", "prepare", "run", "train", "score", "evaluate", "report", "settings")
+COMMANDS = (
+    "demo",
+    "phantom",
+    "doctor",
+    "prepare",
+    "run",
+    "train",
+    "score",
+    "evaluate",
+    "report",
+    "settings",
+    "bench",
+)
 
 
 @pytest.fixture
@@ -119,6 +131,8 @@ def test_mistakes_in_a_study_file_are_one_line(study: Path, tmp_path: Path, caps
         (("run", "STUDY", "--threads", "-1"), r"--threads: .* \(found -1\)"),
         (("prepare", "no/such/source", "STUDY"), "no/such/source"),
         (("doctor", "no/such/source"), "no/such/source"),
+        (("bench", "ocvsm"), r"there is no benchmark 'ocvsm'; did you mean ocsvm\?"),
+        (("bench", "loo", "--threads", "0"), r"--threads: .* \(found 0\)"),
     ],
 )
 def test_a_value_out_of_range_or_a_missing_source_is_one_line(

@@ -10,7 +10,7 @@ import numpy as np
 
 from nigra.bench import libsvm, samples
 from nigra.bench.dense import SMALL, model_of, score_volumes
-from nigra.bench.interleave import Comparison, Curve, Side, part
+from nigra.bench.interleave import Comparison, Curve, Number, Side, part
 from nigra.bench.machine import threads
 from nigra.bench.ocsvm import PEER, decisions
 from nigra.scoring.scorer import Scorer
@@ -46,7 +46,7 @@ def measure(quick: bool = False, tick: Tick | None = None) -> list[Comparison]:
         ),
     ]
     found = [
-        _sweep(axis, "one-class SVM per location, fit and score", text, calls, quick, part(tick, at, 4))
+        _sweep(axis, "one-class SVM, fit and score", text, calls, quick, part(tick, at, 4))
         for at, (axis, text, calls) in enumerate(sweeps)
     ]
     return [*found, _volumes(quick, part(tick, 3, 4))]
@@ -70,8 +70,8 @@ def _volumes(quick: bool, tick: Tick) -> Comparison:
     source = samples.volumes(max(sizes), shape)
     scorer = Scorer(*model_of("mlcn2021-sae"))
     calls = {size: partial(score_volumes, scorer, source, range(size)) for size in sizes}
-    text = f"volumes of {' x '.join(map(str, shape))}, {int(source.mask.sum())} voxels in the mask"
-    return _sweep("volumes", "mlcn2021-sae: codes and errors of volumes", text, {"nigra": calls}, quick, tick)
+    text = f"mlcn2021-sae, volumes of {' x '.join(map(str, shape))}, {int(source.mask.sum())} voxels in the mask"
+    return _sweep("volumes", "SAE, codes and errors", text, {"nigra": calls}, quick, tick)
 
 
 def _sweep(axis: str, what: str, text: str, calls: Calls, quick: bool, tick: Tick) -> Comparison:
@@ -103,7 +103,7 @@ def _sweep(axis: str, what: str, text: str, calls: Calls, quick: bool, tick: Tic
     )
 
 
-def slope(points: list[tuple[float, float]]) -> float:
+def slope(points: list[tuple[Number, Number]]) -> float:
     """The power of size that time grows with: a line through the logarithms.
 
     >>> round(slope([(1, 0.5), (2, 2.0), (4, 8.0)]), 6)

@@ -11,6 +11,9 @@ from typing import Any
 
 from nigra.training import Tick
 
+Number = float | int
+"""A quantity; the type checks of the tests do not take an int for a float."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -21,10 +24,10 @@ class Side:
     """
 
     name: str
-    rate: float
-    seconds: list[float]
+    rate: Number
+    seconds: list[Number]
     note: str = ""
-    work: float = 1.0
+    work: Number = 1.0
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class Goals:
     second of ours; ``difference`` the most that results may differ.
     """
 
-    ratio: dict[str, float] = field(default_factory=dict)
-    rate: float | None = None
-    difference: float | None = None
+    ratio: dict[str, Number] = field(default_factory=dict)
+    rate: Number | None = None
+    difference: Number | None = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Curve:
     """Cost against size: per side, points (size, seconds) and the slope fitted to their logarithms."""
 
     axis: str
-    points: dict[str, list[tuple[float, float]]]
-    slopes: dict[str, float]
+    points: dict[str, list[tuple[Number, Number]]]
+    slopes: dict[str, Number]
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,17 @@ class Comparison:
     work: str
     ours: Side
     peers: list[Side]
-    largest_difference: float | None
+    largest_difference: Number | None
     difference_of: str
-    sizes: dict[str, float | int | str]
+    sizes: dict[str, Number | str]
     goal: str
     goals: Goals = field(default_factory=Goals)
     curve: Curve | None = None
 
 
 def interleave(
-    work: float, ours: Callable[[], Any], peers: Mapping[str, Callable[[], Any]], rounds: int = 5,
-    peer_work: Mapping[str, float] | None = None, notes: Mapping[str, str] | None = None,
+    work: Number, ours: Callable[[], Any], peers: Mapping[str, Callable[[], Any]], rounds: int = 5,
+    peer_work: Mapping[str, Number] | None = None, notes: Mapping[str, str] | None = None,
     name: str = "nigra", tick: Tick | None = None,
 ) -> tuple[Side, list[Side]]:  # fmt: skip
     """Time ``ours`` and every peer in turns: one call each that is not timed (compilation, caches), then rounds.
@@ -86,7 +89,7 @@ def interleave(
     """
     calls = {name: ours, **peers}
     works = {name: work, **dict.fromkeys(peers, work), **(peer_work or {})}
-    seconds: dict[str, list[float]] = {side: [] for side in calls}
+    seconds: dict[str, list[Number]] = {side: [] for side in calls}
     total, done = (rounds + 1) * len(calls), 0
     for turn in range(rounds + 1):
         for side, call in calls.items():
@@ -118,7 +121,7 @@ def missing(name: str, note: str) -> Side:
     return Side(name, 0.0, [], note)
 
 
-def ratio(ours: Side, peer: Side) -> tuple[float, float, float] | None:
+def ratio(ours: Side, peer: Side) -> tuple[Number, Number, Number] | None:
     """How many times as fast ours is: median, lowest and highest over the rounds; None where a side did not run.
 
     >>> ratio(Side("nigra", 2.0, [0.5, 0.5, 1.0]), Side("peer", 0.25, [4.0, 5.0, 4.0]))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from nigra.bench import libsvm, samples
-from nigra.bench.interleave import Comparison, Goals, Side, interleave, part
+from nigra.bench.interleave import Comparison, Goals, Number, Side, interleave, part
 from nigra.bench.machine import threads
 from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
 from nigra.shapes import Codes, CodeScores
@@ -63,6 +63,6 @@ def difference(values: Codes, controls: int) -> float:
     return float(np.abs(mine - theirs)[free].max())
 
 
-def _sizes(controls: int, d: int, mine: Side, peers: list[Side]) -> dict[str, float | int | str]:
+def _sizes(controls: int, d: int, mine: Side, peers: list[Side]) -> dict[str, Number | str]:
     locations = {f"locations of {side.name}": int(side.work) for side in (mine, *peers)}
     return {"controls": controls, "new subjects": NEW, "d": d, "nu": libsvm.NU, **locations}

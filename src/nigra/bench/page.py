@@ -24,6 +24,11 @@ QUICK = """\
     These numbers come from `--quick`: they show that the benchmarks run, and measure nothing.
 """
 
+NOTHING = f"""\
+{INTRO}
+Nothing is measured yet: `nigra bench all --json docs/benchmarks.json` does, `make docs` writes this page from it.
+"""
+
 PUBLISHED = """\
 ## Published costs
 

@@ -43,15 +43,19 @@ def _draw(axes: Axes, comparison: dict[str, Any], colours: dict[str, str]) -> No
         level = np.exp(np.log(seconds).mean() - slope * np.log(size).mean())
         axes.plot(size, level * size**slope, color=colours[side], linewidth=0.8, alpha=0.6)
         axes.plot(size, seconds, "o", color=colours[side], markersize=2.5)
-        axes.annotate(f"power {slope:.2f}", (size[-1], seconds[-1]), (-2, 5), textcoords="offset points",
-                      ha="right", color=colours[side], fontsize=6.5)  # fmt: skip
+        middle = len(size) // 2
+        axes.annotate(f"power {slope:.2f}", (size[middle], seconds[middle]), (4, -6), textcoords="offset points",
+                      color=colours[side], fontsize=6.5)  # fmt: skip
     what, _, how = comparison["title"].removeprefix("Cost against ").partition(": ")
     axes.set_title(f"{what}\n", loc="left", pad=3)
-    axes.text(0, 1.03, how.split(",")[0], transform=axes.transAxes, fontsize=6, color=MUTED, va="bottom")
+    axes.text(0, 1.03, how, transform=axes.transAxes, fontsize=6, color=MUTED, va="bottom")
     axes.set_xlabel(curve["axis"], labelpad=1)
     axes.margins(x=0.1, y=0.15)
+    measured = sorted({size for points in curve["points"].values() for size, _ in points})
+    axes.set_xticks([measured[0], measured[len(measured) // 2], measured[-1]])
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1,) if high > 30 * low else (1, 2, 5)))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}".replace(",", " ")))
         axis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_locator(LogLocator(numticks=5))
     axes.grid(linewidth=0.3, alpha=0.6)

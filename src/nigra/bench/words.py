@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from nigra.bench.interleave import Number
+
 
 def lines(content: dict[str, Any]) -> list[str]:
     """Everything found, ratio first, then the machine; ``content`` is what ``run.run_bench`` returns."""
@@ -41,7 +43,7 @@ def times(peer: dict[str, Any]) -> str:
     return f"{median} times ({low} to {high})"
 
 
-def number(value: float) -> str:
+def number(value: Number) -> str:
     """Three figures, thousands apart by a space.
 
     >>> number(283456.0), number(3.14159), number(1.23e-7), number(0)
