@@ -69,7 +69,9 @@ def _volumes(quick: bool, tick: Tick) -> Comparison:
     shape, sizes = (SMALL, (1, 2, 3)) if quick else ((45, 54, 45), VOLUMES)
     source = samples.volumes(max(sizes), shape)
     scorer = Scorer(*model_of("mlcn2021-sae"))
-    calls = {size: partial(score_volumes, scorer, source, range(size)) for size in sizes}
+    calls: dict[int, Callable[[], Any]] = {
+        size: partial(score_volumes, scorer, source, range(size)) for size in sizes
+    }
     text = f"mlcn2021-sae, volumes of {' x '.join(map(str, shape))}, {int(source.mask.sum())} voxels in the mask"
     return _sweep("volumes", "SAE, codes and errors", text, {"nigra": calls}, quick, tick)
 

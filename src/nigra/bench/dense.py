@@ -16,8 +16,7 @@ from nigra.bench.interleave import Comparison, Goals, interleave, part
 from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
 from nigra.models.published import PRESETS, build
 from nigra.models.siamese import Model
-from nigra.scoring.dense import DenseEncoder, dense_codes
-from nigra.scoring.errors import joint_error, ready
+from nigra.scoring.errors import joint_error
 from nigra.scoring.scorer import Scorer
 from nigra.training import Tick
 from nigra.units import Patches, Source
@@ -76,23 +75,11 @@ def patch_by_patch(
     return np.concatenate(found)
 
 
-def densely(model: Model, unit: Patches, source: Source, what: What) -> Callable[[], Float[ndarray, "n k"]]:
-    """Ours, for the voxels of the mask in the order of ``numpy.nonzero``, once derived from the model."""
-    if what == "central errors":
-        scorer = Scorer(model, unit)
-        return lambda: scorer.score(source, 0).error[source.mask][:, None]
-    encoder = DenseEncoder(ready(model, "cpu").encoder, source.volumes.shape[1], unit.size)
-
-    def codes() -> Float[ndarray, "n k"]:
-        found = np.empty(
-            (np.count_nonzero(source.mask), encoder.features * encoder.height * encoder.width), np.float32
-        )
-        with torch.inference_mode():
-            for numbers, some in dense_codes(encoder, unit, source, 0, source.mask):
-                found[numbers] = some.numpy()
-        return found
-
-    return codes
+def densely(scorer: Scorer, source: Source, what: What) -> Float[ndarray, "n k"]:
+    """Ours, for the voxels of the mask in the order of ``numpy.nonzero``."""
+    if what == "codes":
+        return scorer.codes(source, 0)
+    return scorer.score(source, 0).error[source.mask][:, None]
 
 
 def best_batch(call: Callable[..., Any], locations: Int[ndarray, "n 3"]) -> int:
@@ -110,25 +97,26 @@ def best_batch(call: Callable[..., Any], locations: Int[ndarray, "n 3"]) -> int:
 def _against_patches(preset: str, what: What, quick: bool, tick: Tick) -> Comparison:
     shape, share = (SMALL, 300) if quick else (GRIDS["1.5 mm"][0], 32_768)
     (model, unit), source = model_of(preset), samples.volumes(1, shape)
-    dense = densely(model, unit, source, what)
+    dense = partial(densely, Scorer(model, unit), source, what)
     plain = model_of(preset)[0].to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    middle = int(source.mask.sum() - share) // 2
-    locations = unit.locate(source.mask)[middle : middle + share]
+    everywhere = unit.locate(source.mask)
+    voxels, middle = len(everywhere), (len(everywhere) - share) // 2
+    locations = everywhere[middle : middle + share]
     call = partial(patch_by_patch, plain, unit, source, what=what)
     batch = best_batch(call, locations)
-    plainly, voxels = partial(call, locations, batch=batch), int(source.mask.sum())
     ours, peers = interleave(
-        voxels, dense, {PEER: plainly}, 2 if quick else 5, {PEER: share},
+        voxels, dense, {PEER: partial(call, locations, batch=batch)}, 2 if quick else 5, {PEER: share},
         {PEER: f"batches of {batch}, the best of {', '.join(map(str, BATCHES))}; channels_last"}, tick=tick,
     )  # fmt: skip
-    mine = dense()[middle : middle + share]
+    spread = np.linspace(0, voxels - 1, share).astype(np.int64)  # the border of the brain too
+    difference = np.abs(dense()[spread] - call(everywhere[spread], batch=batch)).max()
     return Comparison(
         name=f"dense-{preset}-{what.replace(' ', '-')}",
         title=f"{what.capitalize()} of every voxel, {preset}",
         work="voxels",
         ours=ours,
         peers=peers,
-        largest_difference=float(np.abs(mine - plainly()).max()),
+        largest_difference=float(difference),
         difference_of=what,
         sizes={"volume": " x ".join(map(str, shape)), "voxels": voxels, f"voxels {PEER}": share},
         goal=f"at least {GOALS[what]} times {PEER}, difference at most 1e-6",
@@ -144,8 +132,7 @@ def _whole_subject(preset: str, grid: str, quick: bool, tick: Tick) -> Compariso
     shape, controls = (SMALL, 10) if quick else (shape, CONTROLS)
     (model, unit), source = model_of(preset), samples.volumes(1, shape)
     scorer = Scorer(model, unit)
-    mine = scorer.score(source, 0, codes=True).codes
-    assert mine is not None
+    mine = scorer.codes(source, 0)
     noise = samples.codes(controls, *mine.shape)
     noise *= mine.std()
     noise += mine
