@@ -16,6 +16,7 @@ from nigra.detection.detector import Detector, score_map_values
 from nigra.detection.gaussian import VoxelwiseMahalanobis, VoxelwiseZ
 from nigra.detection.neighbours import KNearest
 from nigra.detection.pooled_svm import EnsembleOneClassSVM, SubjectOneClassSVM
+from nigra.detection.student_mixture import StudentMixture
 from nigra.errors import NigraError
 from nigra.provenance import FittedOnError
 
@@ -28,21 +29,15 @@ DETECTORS: list[Detector] = [
     KNearest(),
     EnsembleOneClassSVM(members=3, samples=200, nu=0.1),
     SubjectOneClassSVM(nu=0.2),
+    StudentMixture(components=2, restarts=1, max_iterations=30),
+    # its published proximity is high where a code is central along any one axis, and so finds few shifts
+    StudentMixture(components=2, kind="multiple-scale", score="density", restarts=1, max_iterations=10),
 ]
 
 if find_spec("nigra.detection.one_class_svm"):
     from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
 
     DETECTORS.append(VoxelwiseOneClassSVM())
-
-if find_spec("nigra.detection.student_mixture"):
-    from nigra.detection.student_mixture import StudentMixture
-
-    DETECTORS += [
-        StudentMixture(components=2, restarts=1, max_iterations=30),
-        # its published proximity is high where a code is central along any one axis, and so finds few shifts
-        StudentMixture(components=2, kind="multiple-scale", score="density", restarts=1, max_iterations=10),
-    ]
 
 
 @pytest.fixture(params=DETECTORS, ids=repr)
