@@ -25,7 +25,7 @@ TESTED_ELSEWHERE = {
     "test_examples": ["units/source"],
     "cohort/test_manifest": ["cohort/scan"],
     "contracts/test_detectors": ["detection/detector"],
-    "detection/test_mixture": ["detection/mixture_kernels", "detection/mixture_torch"],
+    "detection/test_mixture": ["detection/mixture_axes", "detection/mixture_kernels", "detection/mixture_torch"],
     "detection/test_student_mixture": ["detection/mixture_em"],
     "models/test_published": ["models/autoencoder", "models/blocks", "models/siamese"],
     "phantom/test_rendering": ["phantom/disease", "phantom/person"],

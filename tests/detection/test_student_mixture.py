@@ -205,3 +205,17 @@ def test_a_gpu_that_is_not_there_is_one_sentence(rng: np.random.Generator, monke
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(NigraError, match="no GPU here"):
         StudentMixture(2, device="cuda").fit(rng.normal(size=(3, 40, 2)))
+
+
+def test_the_multiple_scale_proximity_forgives_a_shift_along_one_axis(rng: np.random.Generator) -> None:
+    """As published: central along one axis is enough. The density does not forgive it."""
+    codes = rng.standard_t(6, size=(6, 1000, 3)) * [3, 2, 1]
+    shifted = codes + np.array([60.0, 0, 0])
+    found = [
+        (StudentMixture(1, kind="multiple-scale", score=score).fit(codes).predict(shifted) == -1).mean()
+        for score in ("proximity", "density")
+    ]
+    assert found[0] < 0.2
+    assert found[1] > 0.95
+    everywhere = StudentMixture(1, kind="multiple-scale").fit(codes).predict(codes + 60)
+    assert (everywhere == -1).mean() > 0.95

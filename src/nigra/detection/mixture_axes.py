@@ -2,7 +2,7 @@
 
 Given the other parameters, the M-step's share of a component's axes D and scales A is
 sum_m log A_m + D_m' S_m D_m / A_m, S_m the scatter under axis m's own weights (Forbes & Wraith 2014). With the
-best A_m that is sum_m log(D_m' S_m D_m), lowered over orthogonal D as Flury & Gautschi (1986) do: two axes at a time.
+best A_m that is sum_m log(D_m' S_m D_m), lowered as Flury & Gautschi (1986) do it: two axes of D at a time.
 """
 
 from typing import no_type_check

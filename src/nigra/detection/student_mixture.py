@@ -138,7 +138,8 @@ class StudentMixture(Detector):
 
     def _frame(self, drawn: Float[ndarray, "n d"]) -> None:
         """Centre and one scale of all features."""
-        self._centre = drawn.mean(axis=0, dtype=np.float64)
+        # as float32 holds it: then the difference of float32 codes is exact where it is small
+        self._centre = drawn.mean(axis=0, dtype=np.float64).astype(np.float32).astype(np.float64)
         # in two steps: a mean square would cancel where codes lie far from 0
         self._scale = float(np.sqrt(np.mean((drawn - self._centre) ** 2)))
         if self._scale <= 1e-6 * np.abs(self._centre).max():
@@ -149,7 +150,9 @@ class StudentMixture(Detector):
 
     def _standard(self, codes: Float[ndarray, "n d"]) -> Float[ndarray, "n d"]:
         """Codes about 0 with variance about 1; beyond 10^6 standard deviations distance no longer counts."""
-        return np.clip((codes - self._centre) / self._scale, -1e6, 1e6).astype(np.float32)
+        standard = np.subtract(codes, self._centre.astype(np.float32)).astype(np.float32, copy=False)
+        standard *= np.float32(1 / self._scale)
+        return np.clip(standard, -1e6, 1e6, out=standard)
 
     def _score_standard(self, standard: Float[ndarray, "n d"]) -> Float[ndarray, " n"]:
         passes = self._passes()
