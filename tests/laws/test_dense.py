@@ -68,7 +68,8 @@ def cases(draw: st.DrawFn) -> tuple[Model, Patches, Source]:
         features = encoder.eval()(torch.zeros(1, channels, size, size)).shape[1]
     decoder = nn.Sequential(
         nn.ConvTranspose2d(features, 4, 3), draw(st.sampled_from(ACTIVATIONS))(),
-        _with_statistics(nn.BatchNorm2d(4)), nn.Upsample(size=(size, size)), nn.Conv2d(4, channels, 3, padding=1), nn.Sigmoid(),
+        _with_statistics(nn.BatchNorm2d(4)), nn.Upsample(size=(size, size)),
+        nn.Conv2d(4, channels, 3, padding=1), nn.Sigmoid(),
     )  # fmt: skip
     rng = np.random.default_rng(draw(st.integers(0, 999)))
     shape = draw(st.sampled_from(SHAPES))

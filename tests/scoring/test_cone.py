@@ -138,3 +138,11 @@ def test_parameters_stay_as_they_are() -> None:
         torch.equal(value, after[name]) and after[name].dtype == value.dtype for name, value in before.items()
     )
     assert not any(module.training for module in decoder.modules())
+
+
+def test_a_cone_can_be_derived_in_inference_mode() -> None:
+    with torch.inference_mode():
+        decoder = build("isbi2023-sae", seed=3).decoder.eval()
+        codes = torch.rand(20, 16)
+        found = Cone(decoder, (16, 1, 1), 15)(codes)
+        torch.testing.assert_close(found, central(decoder, codes, (16, 1, 1), 15), atol=1e-6, rtol=0)

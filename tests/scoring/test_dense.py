@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nigra.models.published import build
-from nigra.scoring.dense import SLICES_AT_ONCE, DenseEncoder, dense_codes
+from nigra.scoring.dense import SLICES_AT_ONCE, DenseEncoder, dense_maps
 from nigra.scoring.layers import NotExactError
 from nigra.units import Patches, Source
 
@@ -43,9 +43,9 @@ def test_several_slices_at_once_give_the_codes_of_one_at_a_time(
         monkeypatch.setitem(SLICES_AT_ONCE, "cpu", at_once)
         found[at_once] = np.full((mask.sum(), 16), np.nan, np.float32)
         with torch.no_grad():
-            batches = list(dense_codes(dense, Patches(15), source, 0, mask))
-        for where, codes in batches:
-            found[at_once][where] = codes.numpy()
+            batches = list(dense_maps(dense, Patches(15), source, 0, mask))
+        for where, values, first in batches:
+            dense.read_into(found[at_once], where, values, first)
         assert len(batches) == -(-int(mask.any(axis=(0, 1)).sum()) // at_once)
     np.testing.assert_allclose(found[4], found[1], atol=1e-6)
     np.testing.assert_allclose(found[16], found[1], atol=1e-6)

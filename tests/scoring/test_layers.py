@@ -23,7 +23,14 @@ def test_layers_come_in_the_order_they_act() -> None:
         values = layer(values)
     assert torch.equal(values, encoder(units))
     assert [name for name, _ in layers_of(encoder)][:3] == ["0.convolution", "0.norm", "0.activation"]
-    assert channels_of(encoder) == 3
+
+
+def test_channels_are_known_from_either_end() -> None:
+    model = build("isbi2023-sae", 3)
+    assert channels_of(model.encoder, nn.Identity()) == 3
+    assert channels_of(nn.Sequential(nn.MaxPool2d(2), nn.BatchNorm2d(5)), model.decoder) == 5
+    assert channels_of(nn.AvgPool2d(2), model.decoder) == 3
+    assert channels_of(nn.AvgPool2d(2), nn.ReLU()) == 1
 
 
 class Shifted(nn.ReLU):

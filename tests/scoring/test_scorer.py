@@ -12,7 +12,7 @@ from nigra.errors import NigraError
 from nigra.models.autoencoder import Autoencoder
 from nigra.models.published import PRESETS, build
 from nigra.scoring.errors import ScoreSettings
-from nigra.scoring.scorer import Scorer, exact_products
+from nigra.scoring.scorer import Scorer
 from nigra.units import Patches, Slices, Source
 
 
@@ -112,28 +112,6 @@ def test_a_decoder_that_cannot_be_pruned_is_used_whole(source: Source) -> None:
     np.testing.assert_allclose(found.codes, expected.codes, atol=1e-6)
 
 
-class Doubled(Autoencoder):
-    """Has an encode of its own, which its layers alone do not show."""
-
-    def encode(self, units: torch.Tensor) -> torch.Tensor:
-        return 2 * super().encode(units)
-
-
-def test_a_model_that_is_more_than_its_layers_is_noticed(source: Source) -> None:
-    parts = build("isbi2023-ae", seed=1)
-    model = Doubled(parts.encoder, parts.decoder, "mse")
-    scorer, plain = Scorer(model, Patches(15)), Scorer(model, Patches(15), dense=False)
-    assert "dense codes differ from the model's own by" in scorer.way
-    np.testing.assert_allclose(scorer.codes(source, 0), plain.codes(source, 0), atol=1e-6)
-
-
-def test_patches_of_a_size_the_model_cannot_take_are_refused() -> None:
-    with pytest.raises(NigraError, match="cannot take patches of 5 x 5"):
-        Scorer(build("mlcn2021-sae"), Patches(5))
-    with pytest.raises(NigraError, match="choose a patch size it rebuilds"):
-        Scorer(build("isbi2023-sae"), Patches(17))
-
-
 def test_model_and_volumes_stay_as_they_are(source: Source) -> None:
     model = build("isbi2023-sae", seed=1).train()
     before, volumes = deepcopy(model.state_dict()), source.volumes.copy()
@@ -166,15 +144,3 @@ def test_thirty_subjects_leave_nothing_behind(mask: np.ndarray, rng: np.random.G
     tracemalloc.stop()
     assert peak > 3 * mask.size * 4  # negative control: one subject's error and residuals are seen
     assert kept < mask.size * 4  # less than one score map after thirty
-
-
-def test_exact_products_are_a_local_matter() -> None:
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    try:
-        matmul.allow_tf32 = cudnn.allow_tf32 = True
-        with exact_products():
-            assert (matmul.allow_tf32, cudnn.allow_tf32) == (False, False)
-        assert (matmul.allow_tf32, cudnn.allow_tf32) == (True, True)
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before

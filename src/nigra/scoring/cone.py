@@ -60,7 +60,8 @@ class Cone:
     def __init__(
         self, decoder: nn.Module, code_shape: tuple[int, int, int], size: int, device: str = "cpu"
     ) -> None:
-        self.steps = _merged(_steps(decoder, code_shape, size))
+        with torch.inference_mode(False):  # in which there is no gradient, and a matrix is found as one
+            self.steps = _merged(_steps(decoder, code_shape, size))
         self.multiply_adds = sum(step.weight.numel() for step in self.steps if isinstance(step, Affine))
         for number, step in enumerate(self.steps):
             if isinstance(step, Affine):
@@ -114,7 +115,7 @@ def _steps(decoder: nn.Module, code_shape: tuple[int, int, int], size: int) -> l
 
 def _matrix(layer: nn.Module, shape: torch.Size, needed: Int[Tensor, " after"]) -> Affine:
     """The layer between all its inputs and the outputs that are needed: its gradient, the same everywhere."""
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.enable_grad():
         given = torch.zeros(len(needed), *shape, dtype=torch.float64, requires_grad=True)
         found = layer(given).flatten(1)[torch.arange(len(needed)), needed]
         (gradient,) = torch.autograd.grad(found.sum(), given)

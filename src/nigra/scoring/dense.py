@@ -17,6 +17,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nigra.scoring.kernels import read_codes
 from nigra.scoring.layers import ABSENT, POINTWISE, is_one_of, layers_of, refusal, require_evaluation
 from nigra.shapes import Mask
 from nigra.units import Patches, Source
@@ -64,6 +65,7 @@ class DenseEncoder:
         with torch.no_grad():
             code = encoder(torch.zeros(1, channels, size, size, dtype=weight.dtype, device=weight.device))
         _, self.features, self.height, self.width = code.shape
+        self.length = self.features * self.height * self.width
 
     def map(self, slices: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n features rows columns"]:
         """The last layer's value at every place; slices come padded by half a patch on each side."""
@@ -73,17 +75,37 @@ class DenseEncoder:
         return values
 
     def read(
-        self, values: Float[Tensor, "n features rows columns"], first: Int[Tensor, " patches"]
+        self,
+        values: Float[Tensor, "n features rows columns"],
+        first: Int[Tensor, " patches"],
     ) -> Float[Tensor, "patches d"]:
         """Codes of patches, ordered as the encoder's own; ``first`` is the flat place (n, row, column) of each
         patch's first pixel in the map.
         """
-        columns = values.shape[3]
-        by_place = values.permute(0, 2, 3, 1).reshape(-1, self.features)
-        rows = torch.arange(self.height, device=first.device) * (self.stride[0] * columns)
+        if values.device.type == "cpu":
+            codes = np.empty((len(first), self.length), np.float32)
+            self.read_into(codes, np.arange(len(first)), values, first)
+            return torch.from_numpy(codes)
+        rows = torch.arange(self.height, device=first.device) * (self.stride[0] * values.shape[3])
         shifts = rows[:, None] + torch.arange(self.width, device=first.device) * self.stride[1]
-        found = by_place.index_select(0, (first[:, None] + shifts.flatten()).flatten())
+        found = _by_place(values).index_select(0, (first[:, None] + shifts.flatten()).flatten())
         return found.view(len(first), -1, self.features).transpose(1, 2).reshape(len(first), -1)
+
+    def read_into(
+        self, codes: Float[ndarray, "n_locations d"], rows: Int[ndarray, " patches"],
+        values: Float[Tensor, "n features rows columns"], first: Int[Tensor, " patches"],
+    ) -> None:  # fmt: skip
+        """``read`` straight into the ``rows`` of ``codes``; on a CPU without a copy between."""
+        if values.device.type == "cpu":
+            steps = self.stride[0] * values.shape[3], self.stride[1]
+            read_codes(_by_place(values).numpy(), first.numpy(), *steps, self.height, self.width, rows, codes)
+        else:
+            codes[rows] = self.read(values, first).cpu().numpy()
+
+
+def _by_place(values: Tensor) -> Tensor:
+    """(n, features, rows, columns) as (places, features); a view, as maps keep their channels last."""
+    return values.permute(0, 2, 3, 1).reshape(-1, values.shape[1])
 
 
 def _at_every_place(name: str, layer: nn.Module, dilation: Pair) -> tuple[Step, Pair]:
@@ -145,15 +167,16 @@ def _padding(padding: object) -> str:
     return f"pads (padding {padding}), so a patch's border differs from the slice around it"
 
 
-def dense_codes(
+def dense_maps(
     encoder: DenseEncoder, unit: Patches, source: Source, row: int, mask: Mask, device: str = "cpu"
-) -> Iterator[tuple[Int[ndarray, " n"], Float[Tensor, "n d"]]]:
-    """Codes of the patches centred on the voxels of ``mask``, a few slices at a time.
+) -> Iterator[tuple[Int[ndarray, " patches"], Float[Tensor, "n features rows columns"], Int[Tensor, " patches"]]]:
+    """Maps that hold the codes of the patches centred on the voxels of ``mask``, a few slices at a time.
 
     Yields:
-        which voxels, as numbers in the order of ``numpy.nonzero(mask)``, and their codes.
+        which voxels, as numbers in the order of ``numpy.nonzero(mask)``; a map; where ``read`` finds them in it.
     """
-    volume = torch.from_numpy(source.volume(row)).movedim(1 + FIXED_AXIS[unit.plane], 0).contiguous().to(device)
+    slices = torch.from_numpy(source.volume(row)).to(device).movedim(1 + FIXED_AXIS[unit.plane], 0)
+    slices = functional.pad(slices, (unit.half,) * 4, mode="replicate")
     number = np.empty(mask.shape, np.int64)
     number[mask] = np.arange(np.count_nonzero(mask))
     inside = np.ascontiguousarray(np.moveaxis(planes_last(mask, unit.plane), -1, 0))
@@ -161,28 +184,10 @@ def dense_codes(
     at_once = SLICES_AT_ONCE.get(torch.device(device).type, 1)
     for begin in range(0, len(inside), at_once):
         some = slice(begin, begin + at_once)
-        if inside[some].any():
-            slices, first = _cut(volume[some], inside[some], unit.half, encoder)
-            values = encoder.map(slices)
-            yield numbers[some][inside[some]], encoder.read(values, _flat(values, first))
-
-
-def _cut(
-    slices: Float[Tensor, "n channels height width"], inside: np.ndarray, half: int, encoder: DenseEncoder
-) -> tuple[Tensor, tuple[np.ndarray, ...]]:
-    """The smallest part of slices that holds all patches, borders repeated; and each patch's first pixel in it."""
-    n, h, w = np.nonzero(inside)
-    reach = np.arange(-half, half + 1)
-    rows, columns = (
-        np.clip(np.arange(i.min() + reach[0], i.max() + reach[-1] + 1), 0, length - 1)
-        for i, length in ((h, inside.shape[1]), (w, inside.shape[2]))
-    )
-    device = slices.device
-    part = slices.index_select(2, torch.from_numpy(rows).to(device))
-    part = part.index_select(3, torch.from_numpy(columns).to(device))
-    return part, (n, h - h.min(), w - w.min())
-
-
-def _flat(values: Tensor, first: tuple[np.ndarray, ...]) -> Tensor:
-    n, h, w = first
-    return torch.from_numpy((n * values.shape[2] + h) * values.shape[3] + w).to(values.device)
+        n, h, w = np.nonzero(inside[some])
+        if len(n):
+            top, left = h.min(), w.min()  # only the part that holds patches
+            part = slices[some, :, top : h.max() + unit.size, left : w.max() + unit.size]
+            values = encoder.map(part)
+            first = (n * values.shape[2] + h - top) * values.shape[3] + w - left
+            yield numbers[some][inside[some]], values, torch.from_numpy(first).to(device)

@@ -59,14 +59,16 @@ def require_evaluation(part: str, name: str, layer: nn.Module) -> None:
         raise refusal(part, name, layer, "has no running statistics and takes those of the batch")
 
 
-def channels_of(network: nn.Module) -> int:
-    """Channels a network takes: what its first layer with a say in it takes; 1 where none has.
+def channels_of(encoder: nn.Module, decoder: nn.Module) -> int:
+    """Channels of a unit: what the first layer with a say in it takes, or the last one gives; 1 where none has.
 
-    >>> channels_of(nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(3, 8, 3)))
-    3
+    >>> channels_of(nn.MaxPool2d(2), nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 2, 3), nn.Sigmoid()))
+    2
     """
-    for layer in network.modules():
-        count = getattr(layer, "in_channels", getattr(layer, "num_features", None))
+    given = [(layer, "in_channels") for layer in encoder.modules()]
+    rebuilt = [(layer, "out_channels") for layer in reversed(list(decoder.modules()))]
+    for layer, name in given + rebuilt:
+        count = getattr(layer, name, getattr(layer, "num_features", None))
         if isinstance(count, int):
             return count
     return 1
