@@ -43,9 +43,9 @@ def limit_threads(threads: int) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Let freed memory stay with this process, up to 1 GB: a third more training steps a second on two cores.
+    """Let freed memory stay with this process, up to 1 GB.
 
-    By default glibc hands the activations of every step back to the system, which then has to clear thousands of
+    By default glibc hands the activations of every training step back to the system, which clears thousands of
     pages for the next one. The numbers computed are the same; other C libraries are left as they are.
     """
     try:
