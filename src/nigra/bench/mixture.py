@@ -54,13 +54,15 @@ def problem(count: int) -> tuple[Float[ndarray, "n d"], Parameters]:
 
 
 def gaussian(codes: Float[ndarray, "n d"], now: Parameters) -> GaussianMixture:
-    """The peer, at the same parameters. It computes in the codes' own float32, its fastest way."""
+    """The peer at the same parameters, of the codes' type: float32 is its fastest way, float64 the exact one."""
     precisions = np.einsum("kim,km,kjm->kij", now.axes, 1 / now.scales, now.axes)
     peer = GaussianMixture(len(now.weights), reg_covar=0)
     peer.weights_, peer.means_, peer.precisions_ = now.weights, now.means, precisions
     # Cholesky factors as scikit-learn keeps them: precision = factor @ factor.T
     peer.precisions_cholesky_ = np.linalg.cholesky(precisions)
     peer.covariances_ = np.linalg.inv(precisions)
+    for name in ("weights_", "means_", "precisions_", "precisions_cholesky_", "covariances_"):
+        setattr(peer, name, getattr(peer, name).astype(codes.dtype))
     return peer
 
 
