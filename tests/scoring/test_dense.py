@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from nigra.models.published import build
-from nigra.scoring.dense import SLICES_AT_ONCE, DenseEncoder, dense_maps
+from nigra.scoring.dense import SLICES_AT_ONCE, DenseEncoder, dense_maps, parts_of
 from nigra.scoring.layers import NotExactError
 from nigra.units import Patches, Source
 
@@ -43,7 +43,7 @@ def test_several_slices_at_once_give_the_codes_of_one_at_a_time(
         monkeypatch.setitem(SLICES_AT_ONCE, "cpu", at_once)
         found[at_once] = np.full((mask.sum(), 16), np.nan, np.float32)
         with torch.no_grad():
-            batches = list(dense_maps(dense, Patches(15), source, 0, mask))
+            batches = list(dense_maps(dense, Patches(15), source, 0, parts_of(mask, Patches(15))))
         for where, values, first in batches:
             dense.read_into(found[at_once], where, values, first)
         assert len(batches) == -(-int(mask.any(axis=(0, 1)).sum()) // at_once)
@@ -56,3 +56,13 @@ def test_batchnorm_in_training_mode_is_refused() -> None:
     with pytest.raises(NotExactError, match=r"encoder layer 0.norm \(BatchNorm2d\) is in training mode"):
         DenseEncoder(encoder.train(), 2, 15)
     DenseEncoder(encoder.eval(), 2, 15)
+
+
+def test_the_encoder_and_what_it_is_given_stay_as_they_are() -> None:
+    encoder = nn.Sequential(nn.ReLU(), nn.MaxPool2d(1), nn.Conv2d(2, 3, 3), nn.ReLU()).eval()
+    picture = torch.randn(1, 2, 9, 9).contiguous(memory_format=torch.channels_last)
+    before = picture.clone()
+    with torch.no_grad():
+        DenseEncoder(encoder, 2, 5).map(picture)
+    assert torch.equal(picture, before)
+    assert not any(layer.inplace for layer in encoder if isinstance(layer, nn.ReLU))

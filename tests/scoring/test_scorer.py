@@ -144,3 +144,14 @@ def test_thirty_subjects_leave_nothing_behind(mask: np.ndarray, rng: np.random.G
     tracemalloc.stop()
     assert peak > 3 * mask.size * 4  # negative control: one subject's error and residuals are seen
     assert kept < mask.size * 4  # less than one score map after thirty
+
+
+def test_codes_fill_a_given_array_and_masks_may_change(source: Source) -> None:
+    scorer, part = Scorer(build("mlcn2021-sae", seed=2), Patches(15, "coronal")), source.mask.copy()
+    part[::2] = False
+    whole = scorer.codes(source, 0)
+    out = np.full_like(whole, np.nan)
+    assert scorer.codes(source, 1, out=out) is out
+    assert np.abs(out - whole).max() > 1e-3  # another subject
+    np.testing.assert_allclose(scorer.codes(source, 1, part), out[part[source.mask]], atol=1e-6)
+    np.testing.assert_array_equal(scorer.codes(source, 1), out)

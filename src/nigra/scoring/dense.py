@@ -7,6 +7,8 @@ code is then a handful of reads from the last map.
 """
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,11 +19,11 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nigra.scoring.kernels import read_codes
-from nigra.scoring.layers import ABSENT, POINTWISE, is_one_of, layers_of, refusal, require_evaluation
+from nigra.scoring.kernels import pad_slices, read_codes
+from nigra.scoring.layers import ABSENT, POINTWISE, is_one_of, layers_of, refusal, require_evaluation, set_inplace
 from nigra.shapes import Mask
 from nigra.units import Patches, Source
-from nigra.units.planes import FIXED_AXIS, planes_last
+from nigra.units.planes import planes_last
 
 Pair = tuple[int, int]
 Step = Callable[[Tensor], Tensor]
@@ -54,11 +56,16 @@ class DenseEncoder:
     def __init__(self, encoder: nn.Module, channels: int, size: int) -> None:
         self.steps: list[Step] = []
         self.stride: Pair = (1, 1)
+        fresh = False  # whether the map at hand is one's own to overwrite
         for name, layer in layers_of(encoder):
             require_evaluation("encoder", name, layer)
             if is_one_of(layer, ABSENT):
                 continue
             step, stride = _at_every_place(name, layer, self.stride)
+            if is_one_of(layer, POINTWISE):
+                step = deepcopy(layer)
+                set_inplace(step, fresh)
+            fresh = fresh or is_one_of(layer, (nn.Conv2d, nn.BatchNorm2d))
             self.steps.append(step)
             self.stride = self.stride[0] * stride[0], self.stride[1] * stride[1]
         weight = next(encoder.parameters(), torch.empty(0))
@@ -167,27 +174,55 @@ def _padding(padding: object) -> str:
     return f"pads (padding {padding}), so a patch's border differs from the slice around it"
 
 
-def dense_maps(
-    encoder: DenseEncoder, unit: Patches, source: Source, row: int, mask: Mask, device: str = "cpu"
-) -> Iterator[tuple[Int[ndarray, " patches"], Float[Tensor, "n features rows columns"], Int[Tensor, " patches"]]]:
-    """Maps that hold the codes of the patches centred on the voxels of ``mask``, a few slices at a time.
+@dataclass(frozen=True)
+class Part:
+    """Some slices, cropped to the box that holds the patches of their voxels.
 
-    Yields:
-        which voxels, as numbers in the order of ``numpy.nonzero(mask)``; a map; where ``read`` finds them in it.
+    ``numbers`` are the voxels in the order of ``numpy.nonzero(mask)``; ``n, h, w`` each patch's first pixel in the
+    box of the padded slices.
     """
-    slices = torch.from_numpy(source.volume(row)).to(device).movedim(1 + FIXED_AXIS[unit.plane], 0)
-    slices = functional.pad(slices, (unit.half,) * 4, mode="replicate")
+
+    slices: slice
+    rows: slice
+    columns: slice
+    numbers: Int[ndarray, " patches"]
+    n: Int[ndarray, " patches"]
+    h: Int[ndarray, " patches"]
+    w: Int[ndarray, " patches"]
+
+
+def parts_of(mask: Mask, unit: Patches, device: str = "cpu") -> list[Part]:
+    """How the voxels of a mask are gone through: slice by slice, on a GPU several at once."""
     number = np.empty(mask.shape, np.int64)
     number[mask] = np.arange(np.count_nonzero(mask))
     inside = np.ascontiguousarray(np.moveaxis(planes_last(mask, unit.plane), -1, 0))
     numbers = np.moveaxis(planes_last(number, unit.plane), -1, 0)
-    at_once = SLICES_AT_ONCE.get(torch.device(device).type, 1)
+    at_once, parts = SLICES_AT_ONCE.get(torch.device(device).type, 1), []
     for begin in range(0, len(inside), at_once):
         some = slice(begin, begin + at_once)
         n, h, w = np.nonzero(inside[some])
         if len(n):
-            top, left = h.min(), w.min()  # only the part that holds patches
-            part = slices[some, :, top : h.max() + unit.size, left : w.max() + unit.size]
-            values = encoder.map(part)
-            first = (n * values.shape[2] + h - top) * values.shape[3] + w - left
-            yield numbers[some][inside[some]], values, torch.from_numpy(first).to(device)
+            rows, columns = slice(h.min(), h.max() + unit.size), slice(w.min(), w.max() + unit.size)
+            own = numbers[some][inside[some]]
+            parts.append(Part(some, rows, columns, own, n, h - rows.start, w - columns.start))
+    return parts
+
+
+def dense_maps(
+    encoder: DenseEncoder, unit: Patches, source: Source, row: int, parts: list[Part], device: str = "cpu"
+) -> Iterator[tuple[Int[ndarray, " patches"], Float[Tensor, "n features rows columns"], Int[Tensor, " patches"]]]:
+    """Maps that hold the codes of the patches centred on the voxels of a mask, which ``parts_of`` divided.
+
+    Yields:
+        which voxels, as numbers in the order of ``numpy.nonzero(mask)``; a map; where ``read`` finds them in it.
+    """
+    volume, inside = planes_last(source.volumes[row], unit.plane), planes_last(source.mask, unit.plane)
+    channels, height, width, planes = volume.shape
+    padded = np.empty((planes, height + 2 * unit.half, width + 2 * unit.half, channels), np.float32)
+    limits = np.float32(source.low), np.float32(source.high)
+    pad_slices(volume, inside, source.gain, source.offset, *limits, unit.half, padded)
+    slices = torch.from_numpy(padded).to(device).permute(0, 3, 1, 2)
+    for part in parts:
+        values = encoder.map(slices[part.slices, :, part.rows, part.columns])
+        first = (part.n * values.shape[2] + part.h) * values.shape[3] + part.w
+        yield part.numbers, values, torch.from_numpy(first).to(device)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nigra.errors import NigraError
 from nigra.models.siamese import Model
-from nigra.scoring.dense import dense_maps
+from nigra.scoring.dense import Part, dense_maps, parts_of
 from nigra.scoring.derived import derive, exact_products
 from nigra.scoring.errors import ScoreSettings, joint_error, ready, unit_by_unit, units_at_once
 from nigra.scoring.layers import set_inplace
@@ -72,7 +72,7 @@ class Scorer:
         dense: bool = True,
     ) -> None:  # fmt: skip
         self.unit, self.settings, self.device = unit, settings or ScoreSettings(), device
-        self._model = ready(model, device)
+        self._model, self._parts = ready(model, device), (np.empty(0, bool), list[Part]())
         set_inplace(self._model, False)  # the codes may be asked for after they were decoded
         if isinstance(unit, Patches):
             self._derived = derive(self._model, unit, device, dense, self.settings.overlap == "centre")
@@ -105,22 +105,27 @@ class Scorer:
             return self._score_whole(source, row, mask, codes, tick)
 
     def codes(
-        self, source: Source, row: int, mask: Mask | None = None, tick: Tick | None = None
-    ) -> Float[ndarray, "n_locations d"]:
+        self, source: Source, row: int, mask: Mask | None = None, tick: Tick | None = None,
+        out: Float[ndarray, "n_locations d"] | None = None,
+    ) -> Float[ndarray, "n_locations d"]:  # fmt: skip
         """Codes of subject ``row`` alone, one per voxel of the mask, in the order of ``numpy.nonzero(mask)``.
+
+        Args:
+            out: an array to fill, so that a loop over subjects takes no new memory for each.
 
         Raises:
             NigraError: the model has no code per voxel.
         """
         unit, encoder = self._patches(), self._derived.encoder
         mask = source.mask if mask is None else mask
-        kept = np.empty((int(np.count_nonzero(mask)), self.code_length or 0), np.float32)
+        shape = int(np.count_nonzero(mask)), self.code_length or 0
+        kept = np.empty(shape, np.float32) if out is None else out
         with torch.inference_mode(), exact_products():
             if encoder is None:
                 for where, found in _told(self._codes(unit, source, row, mask), len(kept), tick):
                     kept[where] = found.cpu().numpy()
                 return kept
-            maps = dense_maps(encoder, unit, source, row, mask, self.device)
+            maps = dense_maps(encoder, unit, source, row, self._parts_of(unit, mask), self.device)
             for where, values, first in _told(maps, len(kept), tick):
                 encoder.read_into(kept, where, values, first)
         return kept
@@ -158,9 +163,10 @@ class Scorer:
 
     def _codes(self, unit: Patches, source: Source, row: int, mask: Mask) -> Iterator[Coded]:
         """Codes of the patches centred on the voxels of the mask, in batches."""
-        if self._derived.encoder is not None:
-            for where, values, first in dense_maps(self._derived.encoder, unit, source, row, mask, self.device):
-                yield where, self._derived.encoder.read(values, first)
+        encoder = self._derived.encoder
+        if encoder is not None:
+            maps = dense_maps(encoder, unit, source, row, self._parts_of(unit, mask), self.device)
+            yield from ((where, encoder.read(values, first)) for where, values, first in maps)
             return
         locations, batch = unit.locate(mask), units_at_once(unit, source)
         for begin in range(0, len(locations), batch):
@@ -168,6 +174,13 @@ class Scorer:
             units = torch.from_numpy(unit.cut(source, np.full(len(some), row), some))
             given = units.to(self.device, memory_format=torch.channels_last)
             yield np.arange(begin, begin + len(some)), self._model.encode(given).flatten(1)
+
+    def _parts_of(self, unit: Patches, mask: Mask) -> list[Part]:
+        """Found once per mask: a cohort shares one."""
+        known, _ = self._parts
+        if not np.array_equal(known, mask):
+            self._parts = mask.copy(), parts_of(mask, unit, self.device)
+        return self._parts[1]
 
     def _centres(self, unit: Patches, source: Source, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n channels"]:
         """Central pixels of the patches that codes stand for."""
