@@ -29,7 +29,9 @@ def test_one_map_holds_the_codes_of_all_patches_of_a_picture() -> None:
         found = dense.read(values, torch.tensor([n * area + y * columns + x for n, y, x in places]))
         patches = torch.stack([picture[n, :, y : y + 15, x : x + 15] for n, y, x in places])
         expected = encoder(patches).flatten(1)
+        on_device = dense._read_on_device(values, torch.tensor([n * area + y * columns + x for n, y, x in places]))
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+    assert torch.equal(on_device, found)  # what a GPU does, in torch
     assert expected.std() > 1e-3
 
 

@@ -82,9 +82,7 @@ class DenseEncoder:
         return values
 
     def read(
-        self,
-        values: Float[Tensor, "n features rows columns"],
-        first: Int[Tensor, " patches"],
+        self, values: Float[Tensor, "n features rows columns"], first: Int[Tensor, " patches"]
     ) -> Float[Tensor, "patches d"]:
         """Codes of patches, ordered as the encoder's own; ``first`` is the flat place (n, row, column) of each
         patch's first pixel in the map.
@@ -93,6 +91,9 @@ class DenseEncoder:
             codes = np.empty((len(first), self.length), np.float32)
             self.read_into(codes, np.arange(len(first)), values, first)
             return torch.from_numpy(codes)
+        return self._read_on_device(values, first)
+
+    def _read_on_device(self, values: Tensor, first: Tensor) -> Tensor:
         rows = torch.arange(self.height, device=first.device) * (self.stride[0] * values.shape[3])
         shifts = rows[:, None] + torch.arange(self.width, device=first.device) * self.stride[1]
         found = _by_place(values).index_select(0, (first[:, None] + shifts.flatten()).flatten())
