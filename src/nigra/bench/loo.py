@@ -5,7 +5,7 @@ import numpy as np
 from nigra.bench import libsvm, samples
 from nigra.bench.interleave import Comparison, Goals, interleave
 from nigra.bench.machine import threads
-from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
+from nigra.detection.one_class_svm import Gamma, VoxelwiseOneClassSVM
 from nigra.shapes import Codes, CodeScores
 from nigra.training import Tick
 
@@ -42,7 +42,7 @@ def measure(quick: bool = False, tick: Tick | None = None) -> list[Comparison]:
     ]  # fmt: skip
 
 
-def leave_one_out(values: Codes, gamma: float | str = "scale") -> CodeScores:
+def leave_one_out(values: Codes, gamma: Gamma = "scale") -> CodeScores:
     """Ours: fit on all controls, then everybody's score without them."""
     svm = VoxelwiseOneClassSVM(nu=libsvm.NU, gamma=gamma, tolerance=libsvm.TOLERANCE)
     return svm.fit(values).leave_one_out_scores()
