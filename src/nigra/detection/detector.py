@@ -87,6 +87,10 @@ class Detector(ABC, BaseEstimator):
         """1 normal, -1 abnormal; without a score (NaN) nothing is called abnormal."""
         return np.where(self.decision_function(codes, subjects) < 0, -1, 1)
 
+    def training_decisions(self, codes: Codes) -> CodeScores:
+        """Decisions on the controls of the fit themselves: each left out where the detector can, else plain ones."""
+        return self._score_all(codes, None) - self.offset_
+
     @abstractmethod
     def _fit(self, codes: Codes, tick: Tick | None) -> None:
         """Set the fitted attributes, ``offset_`` among them."""

@@ -33,6 +33,10 @@ class LeaveOneOutDetector(Detector):
             raise NigraError(f"this {type(self).__name__} is not fitted yet; call fit with controls' codes first.")
         return self.leave_one_out_.copy()
 
+    def training_decisions(self, codes: Codes) -> CodeScores:
+        """See ``Detector.training_decisions``: each control left out."""
+        return self.leave_one_out_scores() - self.offset_
+
     def _fit(self, codes: Codes, tick: Tick | None) -> None:
         if len(codes) < self.fewest_subjects:
             raise NigraError(

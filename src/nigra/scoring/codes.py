@@ -1,5 +1,7 @@
 """Codes of many subjects on disk, for detectors that need them all: float16, one subject written at a time.
 
+Residuals and intensities, which are few numbers a voxel, are kept the same way in float32.
+
 At 1.5 mm a subject's 64-d codes of half a million voxels take 70 MB, a cohort's may exceed memory. The store says
 how much it will take before it takes it, and is gone afterwards unless it is kept.
 """
@@ -17,17 +19,17 @@ from nigra.errors import NigraError
 from nigra.files import create_array
 from nigra.shapes import Codes
 
-BYTES = 2
-"""Of a float16: three digits, for codes that a detector standardises anyway."""
+DType = type[np.float16] | type[np.float32]
+"""float16 has three digits, enough for codes that a detector standardises anyway."""
 
 
-def size_bytes(n_subjects: int, n_locations: int, d: int) -> int:
+def size_bytes(n_subjects: int, n_locations: int, d: int, dtype: DType = np.float16) -> int:
     """Bytes that a store of these codes takes, but for its header.
 
     >>> size_bytes(41, 550_000, 64)
     2886400000
     """
-    return BYTES * n_subjects * n_locations * d
+    return np.dtype(dtype).itemsize * n_subjects * n_locations * d
 
 
 def size_words(count: int) -> str:
@@ -51,27 +53,32 @@ class CodeStore:
     Args:
         path: where the codes go if they are kept, a ``.npy``; the file is made beside it.
         n_subjects, n_locations, d: shape of the codes.
+        dtype: float16, or float32 for what is small.
+        what: "codes", "residuals" or "intensities", for the log.
 
     Raises:
         NigraError: the disk has less room than the codes need.
     """
 
-    def __init__(self, path: Path, n_subjects: int, n_locations: int, d: int) -> None:
+    def __init__(
+        self, path: Path, n_subjects: int, n_locations: int, d: int, dtype: DType = np.float16, what: str = "codes"
+    ) -> None:
         self.path, self.shape = path, (n_subjects, n_locations, d)
+        self.dtype, self.what = dtype, what
         self._file: Path | None = None
         self._written: set[int] = set()
-        size, free = size_bytes(*self.shape), shutil.disk_usage(_existing(path.parent)).free
+        size, free = size_bytes(*self.shape, dtype), shutil.disk_usage(_existing(path.parent)).free
         if size > free:
             raise NigraError(
-                f"codes of {n_subjects} subjects need {size_words(size)}, but {path.parent} has {size_words(free)} "
+                f"{what} of {n_subjects} subjects need {size_words(size)}, but {path.parent} has {size_words(free)} "
                 "free; make room there, or choose a folder on another disk."
             )
 
     @property
     def announcement(self) -> str:
         """What will be written and where, for the log, before it is written."""
-        size = size_words(size_bytes(*self.shape))
-        return f"codes of {self.shape[0]} subjects: {size}, float16, in {self.path.parent}"
+        size, kind = size_words(size_bytes(*self.shape, self.dtype)), np.dtype(self.dtype).name
+        return f"{self.what} of {self.shape[0]} subjects: {size}, {kind}, in {self.path.parent}"
 
     def __enter__(self) -> "CodeStore":
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +87,7 @@ class CodeStore:
         ) as file:
             self._file = Path(file.name)
         try:
-            self._header = int(create_array(self._file, self.shape, np.float16).offset)
+            self._header = int(create_array(self._file, self.shape, self.dtype).offset)
         except OSError as error:
             self._file.unlink()
             raise NigraError(
@@ -106,7 +113,7 @@ class CodeStore:
                 f"codes of shape {codes.shape} for row {row} do not fit a store of {self.shape}; make another."
             )
         with np.errstate(over="ignore"):
-            stored = np.ascontiguousarray(codes, np.float16)
+            stored = np.ascontiguousarray(codes, self.dtype)
         if np.isinf(stored).any():
             raise NigraError(
                 f"row {row} has a code of {np.abs(codes).max():.3g}, float16 ends at 65504; train the model again."

@@ -1,0 +1,148 @@
+"""A detector as a term of a run: its kind, what it reads, and the parameters of its kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nigra.detection.detector import Detector
+from nigra.detection.gaussian import VoxelwiseMahalanobis, VoxelwiseZ
+from nigra.detection.neighbours import KNearest
+from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
+from nigra.detection.pooled_svm import EnsembleOneClassSVM, SubjectOneClassSVM
+from nigra.detection.student_mixture import StudentMixture
+
+Reads = Literal["codes", "residuals", "intensities"]
+"""What a detector is fitted on: codes of patches, input minus reconstruction per channel, or the scaled maps."""
+
+ERROR = "error"
+"""The kind that is no detector: the joint reconstruction error itself."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of detector is made: its class, what it reads unless told otherwise, its settings by name."""
+
+    make: Callable[..., Detector]
+    reads: Reads
+    settings: dict[str, str]
+    on_device: bool = True
+
+
+_SVM = {"nu": "nu", "gamma": "gamma"}
+
+KINDS: dict[str, Kind] = {
+    "one-class-svm": Kind(
+        VoxelwiseOneClassSVM, "codes", {**_SVM, "gamma_per": "gamma_per", "tolerance": "tolerance"}
+    ),
+    "ensemble-svm": Kind(
+        EnsembleOneClassSVM, "codes",
+        {**_SVM, "members": "members", "samples": "samples", "tolerance": "tolerance", "seed": "seed"},
+    ),
+    "subject-svm": Kind(
+        SubjectOneClassSVM, "codes", {**_SVM, "samples": "samples", "tolerance": "tolerance", "seed": "seed"}
+    ),
+    "mahalanobis": Kind(VoxelwiseMahalanobis, "codes", {"shrinkage": "shrinkage"}),
+    "z": Kind(VoxelwiseZ, "residuals", {"floor": "floor"}, on_device=False),
+    "nearest": Kind(KNearest, "codes", {"neighbours": "neighbours"}, on_device=False),
+    "student-mixture": Kind(
+        StudentMixture, "codes",
+        {
+            "components": "components", "scales": "kind", "scored_by": "score", "online": "online",
+            "samples": "sample", "tolerance": "tolerance", "seed": "seed",
+        },
+    ),
+}  # fmt: skip
+"""The kinds by name."""
+
+
+class DetectorSettings(BaseModel):
+    """One detector of a run; what is left out stays as its class has it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: Literal[
+        "error", "one-class-svm", "ensemble-svm", "subject-svm", "mahalanobis", "z", "nearest", "student-mixture"
+    ] = Field(
+        ERROR,
+        description="error: the joint reconstruction error, no detector; one-class-svm: one per voxel (media2020); "
+        "ensemble-svm: mean of a few on codes of the whole brain (isbi2023); subject-svm: fitted on the subject "
+        "itself (midl2023); mahalanobis, z, nearest: per voxel; student-mixture: t mixture of the whole brain",
+    )
+    name: str = Field(
+        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$", description="its name in this run; empty: its kind"
+    )
+    reads: Reads | None = Field(
+        None, description="codes (patch models), residuals (input minus reconstruction), or intensities (no model); "
+        "null: residuals for z, codes for the others",
+    )  # fmt: skip
+    nu: float | None = Field(
+        None, gt=0, le=1, description="SVMs: share of outliers among controls; null: 0.1 per voxel, else 0.03"
+    )
+    gamma: Literal["scale", "median"] | float | None = Field(
+        None, description="SVMs: width of the kernel: scale, median (per voxel only) or a number; null: scale"
+    )
+    gamma_per: Literal["location", "global"] | None = Field(
+        None, description="one-class-svm: one gamma per location, or one for all; null: location"
+    )
+    members: int | None = Field(None, ge=1, description="ensemble-svm: SVMs averaged; null: 5")
+    samples: int | None = Field(
+        None, ge=2, description="codes drawn to fit ensemble-svm, subject-svm (null: 500), student-mixture (10^6)"
+    )
+    shrinkage: Literal["ledoit-wolf"] | float | None = Field(
+        None, description="mahalanobis: share of the covariance replaced by its mean variance; null: ledoit-wolf"
+    )
+    floor: float | None = Field(None, gt=0, description="z: least standard deviation; null: 0.001")
+    neighbours: int | None = Field(None, ge=1, description="nearest: controls looked at; null: 5")
+    components: int | Literal["bic"] | None = Field(
+        None, description="student-mixture: number of components, or chosen by BIC; null: 8"
+    )
+    scales: Literal["multivariate", "multiple-scale"] | None = Field(
+        None, description="student-mixture: one scale a component, or one per axis (isbi2023); null: multivariate"
+    )
+    scored_by: Literal["proximity", "density"] | None = Field(
+        None, description="student-mixture: proximity to the centres as published, or density; null: proximity"
+    )
+    online: bool | None = Field(None, description="student-mixture: online EM (miccai2023); null: batch EM")
+    tolerance: float | None = Field(None, gt=0, description="when the fit stops; null: 1e-5")
+    seed: int | None = Field(None, ge=0, description="seed of drawing and starting values; null: 0")
+
+    @model_validator(mode="after")
+    def _settings_belong_to_the_kind(self) -> "DetectorSettings":
+        known = () if self.kind == ERROR else ("reads", *KINDS[self.kind].settings)
+        for name in self.model_fields_set - {"kind", "name", *known}:
+            if getattr(self, name) is not None:
+                meant = f"it has {', '.join(known)}" if known else "it has none"
+                raise ValueError(f"{name} is no setting of {self.kind}; {meant}")
+        if self.kind != "one-class-svm" and self.gamma == "median":
+            raise ValueError(f"gamma: median is for one-class-svm; give {self.kind} scale or a number")
+        if isinstance(self.gamma, float) and not self.gamma > 0:
+            raise ValueError("gamma must be above 0")
+        if self.name.startswith("fold-") or self.name == "maps":
+            raise ValueError(f"{self.name} is the name of a folder of the run; choose another")
+        return self
+
+    @property
+    def label(self) -> str:
+        """The detector's name in tables and folders."""
+        return self.name or self.kind
+
+    @property
+    def source(self) -> Reads:
+        """What it reads; the error is made of residuals."""
+        return "residuals" if self.kind == ERROR else self.reads or KINDS[self.kind].reads
+
+    def build(self, device: str = "cpu") -> Detector:
+        """A detector of this kind, not yet fitted; not for ``error``."""
+        kind = KINDS[self.kind]
+        given: dict[str, Any] = {to: getattr(self, name) for name, to in kind.settings.items()}
+        given = {name: value for name, value in given.items() if value is not None}
+        return kind.make(**given, **({"device": device} if kind.on_device else {}))
+
+
+class ClusterSettings(BaseModel):
+    """Which clusters of abnormal voxels are listed (media2020)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    at_most: int = Field(10, ge=1, description="clusters kept per subject, by size and mean score alike")
+    smallest: int = Field(1, ge=1, description="voxels a cluster needs to be listed")
