@@ -9,6 +9,7 @@ from scipy.spatial.distance import pdist
 
 from nigra.detection import svm_kernels, svm_torch
 from nigra.detection.detector import Detector, blocks, check_device
+from nigra.detection.kernel_matrix import GIVEN, MEDIAN, SCALE
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
 from nigra.training import Tick
@@ -57,6 +58,10 @@ class VoxelwiseOneClassSVM(Detector):
         """The decision of each control by a machine refitted without it: the score less that machine's rho."""
         scores, rhos = self._leave_one_out(tick)
         return scores - rhos
+
+    def training_decisions(self, codes: Codes) -> CodeScores:
+        """See ``Detector.training_decisions``: each control left out."""
+        return self.leave_one_out_decisions()
 
     def _leave_one_out(self, tick: Tick | None) -> tuple[CodeScores, CodeScores]:
         if not hasattr(self, "codes_"):
@@ -115,10 +120,10 @@ class VoxelwiseOneClassSVM(Detector):
     def _mode(self, codes: Codes) -> tuple[int, float]:
         """How the solver finds gamma, and the gamma it is given."""
         if not isinstance(self.gamma, str):
-            return svm_kernels.GIVEN, float(self.gamma)
+            return GIVEN, float(self.gamma)
         if self.gamma_per == "global":
-            return svm_kernels.GIVEN, 1 / global_width(codes, self.gamma)
-        return (svm_kernels.SCALE if self.gamma == "scale" else svm_kernels.MEDIAN), 1.0
+            return GIVEN, 1 / global_width(codes, self.gamma)
+        return (SCALE if self.gamma == "scale" else MEDIAN), 1.0
 
     def _score(self, codes: Codes, at: slice | ndarray) -> CodeScores:
         controls = np.ascontiguousarray(self.codes_[:, at], np.float32)

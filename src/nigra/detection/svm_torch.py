@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from nigra.detection.svm_kernels import CURVATURE, GIVEN, ROUNDING, SCALE
+from nigra.detection.kernel_matrix import GIVEN, SCALE
+from nigra.detection.svm_solver import CURVATURE, ROUNDING
 from nigra.shapes import Codes
 
 _KERNEL_BYTES = 2**29
@@ -165,7 +166,7 @@ def _step(K: Kernels, G: Weights, a: Weights, top: Weights, at: Int[Tensor, " pr
 
 
 def boundary(a: Weights, G: Weights, top: Weights) -> tuple[Float[Tensor, " problems"], Bool[Tensor, " problems"]]:
-    """See ``svm_kernels.boundary``."""
+    """See ``svm_solver.boundary``."""
     there = top > 0
     free = (a > 0) & (a < top)
     count = free.sum(1)

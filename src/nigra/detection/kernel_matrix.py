@@ -1,0 +1,148 @@
+"""The RBF kernel matrix of the codes at one location, compiled: centring, squared distances, gamma, exponentials.
+
+Codes are centred first, because float32 cannot hold small distances far from zero. One subject is a column, and
+columns are padded to ``width``, a multiple of 8, so that the loops over them become vector instructions; what
+stands in the padding is computed along and decides nothing.
+"""
+
+from typing import no_type_check
+
+import numba
+import numpy as np
+
+F = np.float32
+
+GIVEN, SCALE, MEDIAN = 0, 1, 2
+"""How gamma is found: as given, 1 / (d variance), 1 / (median squared distance)."""
+
+
+@numba.njit(fastmath=True, inline="never", cache=True)
+@no_type_check
+def means(codes, where, mean):
+    """Mean code at location ``where`` into ``mean`` (d,)."""
+    n = codes.shape[0]
+    for k in range(codes.shape[2]):
+        mean[k] = F(0)
+    for i in range(n):
+        for k in range(codes.shape[2]):
+            mean[k] += codes[i, where, k] / F(n)
+
+
+@numba.njit(fastmath=True, inline="never", cache=True)
+@no_type_check
+def centre(codes, where, mean, out):
+    """Write the codes at location ``where``, less ``mean``, into ``out`` (d, width), one subject per column."""
+    for i in range(codes.shape[0]):
+        for k in range(codes.shape[2]):
+            out[k, i] = codes[i, where, k] - mean[k]
+
+
+@numba.njit(fastmath=True, inline="never", cache=True)
+@no_type_check
+def squared_norms(x, out):
+    """Squared length of every column of ``x`` (d, width)."""
+    for j in range(x.shape[1]):
+        out[j] = F(0)
+    for k in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            out[j] += x[k, j] * x[k, j]
+
+
+@numba.njit(fastmath=True, inline="never", cache=True)
+@no_type_check
+def squared_distances(rows, row_norms, m, columns, column_norms, mutual, out):
+    """Squared distances of the first m columns of ``rows`` to all of ``columns``: ``out`` (>= m + 1, width).
+
+    ``mutual`` says that both are the same; with many features half of it, mirrored, is quicker.
+    """
+    d = columns.shape[0]
+    half = mutual and d >= 32
+    for i in range(0, m, 2):  # two rows at a time: each column read serves both
+        begin = i // 8 * 8 if half else 0
+        o0, o1, norms = out[i, begin:], out[i + 1, begin:], column_norms[begin:]
+        width = o0.shape[0]
+        for j in range(width):
+            o0[j] = row_norms[i] + norms[j]
+            o1[j] = row_norms[i + 1] + norms[j]
+        k = 0
+        while k + 4 <= d:
+            c0, c1, c2, c3 = (
+                columns[k, begin:],
+                columns[k + 1, begin:],
+                columns[k + 2, begin:],
+                columns[k + 3, begin:],
+            )
+            a0, a1 = F(-2) * rows[k, i], F(-2) * rows[k + 1, i]
+            a2, a3 = F(-2) * rows[k + 2, i], F(-2) * rows[k + 3, i]
+            b0, b1 = F(-2) * rows[k, i + 1], F(-2) * rows[k + 1, i + 1]
+            b2, b3 = F(-2) * rows[k + 2, i + 1], F(-2) * rows[k + 3, i + 1]
+            for j in range(width):
+                o0[j] += a0 * c0[j] + a1 * c1[j] + a2 * c2[j] + a3 * c3[j]
+                o1[j] += b0 * c0[j] + b1 * c1[j] + b2 * c2[j] + b3 * c3[j]
+            k += 4
+        while k < d:
+            c0, a0, b0 = columns[k, begin:], F(-2) * rows[k, i], F(-2) * rows[k, i + 1]
+            for j in range(width):
+                o0[j] += a0 * c0[j]
+                o1[j] += b0 * c0[j]
+            k += 1
+    if half:
+        for i in range(m):
+            for j in range(i // 8 * 8):
+                out[i, j] = out[j, i]
+
+
+@numba.njit(cache=True)
+@no_type_check
+def kernel_width(codes, where, mode, gamma, mean, x, norms, K):
+    """gamma at location ``where``; leaves centred codes in ``x``, their squared distances in ``K``."""
+    n, _, d = codes.shape
+    means(codes, where, mean)
+    centre(codes, where, mean, x)
+    squared_norms(x, norms)
+    squared_distances(x, norms, n, x, norms, True, K)
+    if mode == GIVEN:
+        return gamma
+    if mode == SCALE:  # variance over subjects and features together, as scikit-learn's
+        middle, spread = F(0), F(0)
+        for k in range(d):
+            middle += mean[k] / F(d)
+        for k in range(d):
+            spread += (mean[k] - middle) ** 2 / F(d)
+        total = F(0)
+        for j in range(n):
+            total += norms[j]
+        width = F(d) * (spread + total / F(n * d))
+    else:
+        pairs = np.empty(n * (n - 1) // 2, np.float32)
+        count = 0
+        for i in range(n):
+            for j in range(i):
+                pairs[count] = max(K[i, j], F(0))
+                count += 1
+        width = F(np.median(pairs)) if count else F(0)
+    return F(1) / width if width > F(0) else F(1)
+
+
+@numba.njit(fastmath=True, inline="never", cache=True)
+@no_type_check
+def exponentials(distances, gamma, bits, power):
+    """``exp(-gamma distance)`` of a flat array in place; ``power`` is ``bits`` read as float32.
+
+    Cody-Waite reduction and the polynomial of Cephes' expf, within 2e-7: numba's own exp is not vectorised.
+    """
+    for j in range(distances.shape[0]):
+        x = max(-gamma * max(distances[j], F(0)), F(-87))
+        e = np.floor(x * F(1.44269504) + F(0.5))
+        bits[j] = np.int32((e + F(127)) * F(8388608))  # 2 ** e, as the bits of a float32
+        x = x - e * F(0.693359375)
+        x = x + e * F(2.12194440e-4)
+        p = F(1.9875691500e-4)
+        p = p * x + F(1.3981999507e-3)
+        p = p * x + F(8.3334519073e-3)
+        p = p * x + F(4.1665795894e-2)
+        p = p * x + F(1.6666665459e-1)
+        p = p * x + F(5.0000001201e-1)
+        distances[j] = p * x * x + x + F(1)
+    for j in range(distances.shape[0]):
+        distances[j] *= power[j]
