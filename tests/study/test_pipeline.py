@@ -23,7 +23,7 @@ from nigra.study.train import trained
 from tests.study.study_fixture import CONTROLS, PATIENTS, SPACE, brain, make_study, planted, quick_settings
 
 ONE = Execution(threads=1, device="cpu")
-TABLES = ("regions.tsv", "calibration.tsv", "evaluation.tsv")
+TABLES = ("regions.tsv", "calibration.tsv", "clusters.tsv", "evaluation.tsv")
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +61,14 @@ def test_every_subject_and_region_has_a_row_also_the_empty_one(regions: pd.DataF
 def test_region_rows_equal_a_count_by_hand(study: Path, regions: pd.DataFrame) -> None:
     """Oracle: scores.npy put into the volume, thresholded and counted with boolean masks."""
     run = Run(study, quick_settings(), ONE)
-    model, draw = run.settings.models[0], run.draws[1]
-    scored = read_scores(run, model, draw)
-    threshold = read_json(run.place(model, 1) / "thresholds.json")["value"]
+    method, draw = run.settings.methods[0], run.draws[1]
+    scored = read_scores(run, method, draw)
+    threshold = read_json(run.method_place(method, 1) / "thresholds.json")["value"]
     for name in (scored.test_ids[0], scored.test_ids[-1]):
         volume = np.full(brain().shape, np.nan)
         volume[brain()] = scored.test[scored.test_ids.index(name)]
         inside = planted() & brain()
-        rows = regions[(regions["model"] == model.label) & (regions["fold"] == 1)]
+        rows = regions[(regions["model"] == method.label) & (regions["fold"] == 1)]
         row = rows[(rows["participant_id"] == name) & (rows["region"] == "putamen left")].iloc[0]
         assert row["voxels"] == inside.sum()
         assert row["abnormal"] == (volume[inside] > threshold).sum()
@@ -76,28 +76,28 @@ def test_region_rows_equal_a_count_by_hand(study: Path, regions: pd.DataFrame) -
 
 def test_the_threshold_is_that_of_cross_fitted_controls(study: Path) -> None:
     run = Run(study, quick_settings(), ONE)
-    model, draw = run.settings.models[0], run.draws[0]
-    scored = read_scores(run, model, draw)
-    content = read_json(run.place(model, 0) / "thresholds.json")
+    method, draw = run.settings.methods[0], run.draws[0]
+    scored = read_scores(run, method, draw)
+    content = read_json(run.method_place(method, 0) / "thresholds.json")
     assert content["fitted_on"] == draw.train == scored.calibration_ids
     assert content["value"] == pytest.approx(np.quantile(scored.calibration, 0.98), rel=1e-6)
     assert sorted(name for fold in scored.folds for name in fold) == sorted(draw.train)
     for number, fold in enumerate(scored.folds):
-        trained_on = read_json(run.place(model, 0, number) / "model.json")["trained_on"]
+        trained_on = read_json(run.place(run.settings.models[0], 0, number) / "model.json")["trained_on"]
         assert not set(fold) & set(trained_on)
         assert set(fold) | set(trained_on) == set(draw.train)
 
 
 def test_score_maps_hold_the_scores_where_they_belong(study: Path) -> None:
     run = Run(study, quick_settings(), ONE)
-    model, draw = run.settings.models[1], run.draws[0]
-    scored = read_scores(run, model, draw)
-    image = nib.load(run.place(model, 0) / "maps" / f"sub-P2_space-{SPACE}_desc-score_map.nii.gz")
+    method, draw = run.settings.methods[1], run.draws[0]
+    scored = read_scores(run, method, draw)
+    image = nib.load(run.method_place(method, 0) / "maps" / f"sub-P2_space-{SPACE}_desc-score_map.nii.gz")
     np.testing.assert_allclose(image.affine, run.cohort.affine)
     data = np.asarray(image.dataobj)
     np.testing.assert_array_equal(data[brain()], scored.test[scored.test_ids.index("sub-P2")])
     assert np.isnan(data[~brain()]).all()
-    assert not (run.place(model, 1) / "maps").exists()
+    assert not (run.method_place(method, 1) / "maps").exists()
 
 
 def test_false_positive_line_is_the_mean_over_test_controls(study: Path, regions: pd.DataFrame) -> None:
@@ -160,8 +160,8 @@ def test_models_and_scores_of_other_settings_are_refused(study: Path) -> None:
     with pytest.raises(NigraError, match="isbi2023-sae, draw-00 is not trained with these settings"):
         trained(run, run.fits(longer, run.draws[0])[0])
     with pytest.raises(NigraError, match="is not scored with these settings"):
-        read_scores(run, longer, run.draws[0])
-    assert read_scores(run, own.models[0], run.draws[0]).test_ids == run.draws[0].test
+        read_scores(run, run.settings.methods[1], run.draws[0])
+    assert read_scores(run, own.methods[0], run.draws[0]).test_ids == run.draws[0].test
 
 
 def test_too_few_controls_to_cross_fit_are_refused_before_anything_is_written(study: Path) -> None:
@@ -199,7 +199,7 @@ def test_an_unprepared_folder_says_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "under_way", ["isbi2023-sae/draw-0?/**/checkpoint.safetensors", "*/draw-0?/scores-so-far.json"]
+    "under_way", ["isbi2023-sae/draw-0?/**/checkpoint.safetensors", "*/draw-0?/error/scores-so-far.json"]
 )
 def test_kill_9_and_the_same_command_gives_the_same_tables(study: Path, tmp_path: Path, under_way: str) -> None:
     """Law 9, with a real process and a real SIGKILL in the middle of a training, or of a scoring."""
@@ -245,12 +245,12 @@ def test_damaged_files_of_a_run_are_made_again_or_named(tmp_path: Path) -> None:
     folder = tmp_path / "runs/quick"
     before = [(folder / name).read_bytes() for name in TABLES]
     draw = folder / "isbi2023-ae/draw-00"
-    for name in ("scores.npy", "scores.json", "fold-1/model.json", "task.json"):
+    for name in ("error/scores.npy", "error/scores.json", "fold-1/model.json", "task.json"):
         content = (draw / name).read_bytes()
         (draw / name).write_bytes(content[: len(content) // 2])
     run_study(tmp_path, settings, ONE, ("train", "score", "evaluate"))
     assert [(folder / name).read_bytes() for name in TABLES] == before
-    (draw / "scores.json").unlink()
+    (draw / "error/scores.json").unlink()
     (draw / "model.safetensors").write_bytes(b"half")
     with pytest.raises(NigraError, match=r"model\.safetensors is damaged .* delete it and train again"):
         run_study(tmp_path, settings, ONE, ("train", "score", "evaluate"))

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from nigra.detection.settings import method_label
 from nigra.errors import NigraError
 from nigra.files import read_json, read_tsv
 
@@ -17,6 +18,7 @@ TEXT = (
     "site",
     "group",
     "model",
+    "detector",
     "region",
     "measure",
     "set",
@@ -64,7 +66,7 @@ def read_sources(run: Path) -> Sources:
         return path.exists()
 
     def table(path: Path) -> pd.DataFrame:
-        return read_tsv(path, TEXT) if here(path) else pd.DataFrame()
+        return by_method(read_tsv(path, TEXT)) if here(path) else pd.DataFrame()
 
     def json(path: Path) -> Any:
         return read_json(path) if here(path) else {}
@@ -90,6 +92,14 @@ def read_sources(run: Path) -> Sources:
         synthetic=is_synthetic(description),
         absent=absent,
     )
+
+
+def by_method(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with model and detector under one name in column ``model``, as the report speaks of them."""
+    if not {"model", "detector"} <= set(table):
+        return table
+    names = [method_label(*pair) for pair in zip(table["model"], table["detector"], strict=True)]
+    return table.assign(model=names)
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -70,8 +70,8 @@ class CodeStore:
         size, free = size_bytes(*self.shape, dtype), shutil.disk_usage(_existing(path.parent)).free
         if size > free:
             raise NigraError(
-                f"{what} of {n_subjects} subjects need {size_words(size)}, but {path.parent} has {size_words(free)} "
-                "free; make room there, or choose a folder on another disk."
+                f"{what} of {n_subjects} subjects need {size_words(size)}, but {path.parent} has "
+                f"{size_words(free)} free; make room there, or choose a folder on another disk."
             )
 
     @property

@@ -1,17 +1,22 @@
-"""Stage evaluate: region table, false-positive check, group comparison."""
+"""Stage evaluate: region table, false-positive check, clusters, group comparison."""
 
 import numpy as np
 import pandas as pd
 
 from nigra.cohort.splits import Draw
 from nigra.cohort.store import CONTROL
-from nigra.files import write_tsv
+from nigra.detection.clusters import COLUMNS, find_clusters
+from nigra.files import write_image, write_tsv
 from nigra.regions import Atlas, load_atlas, packaged_atlas, region_table
 from nigra.statistics.evaluation import evaluate
 from nigra.study.progress import Steps
 from nigra.study.run import Run
-from nigra.study.score import read_scores
-from nigra.study.settings import ModelSettings
+from nigra.study.score import in_volume, read_scores, wants_maps
+from nigra.study.settings import Method
+from nigra.training import Tick
+
+CLUSTER_COLUMNS = ("model", "detector", "fold", "participant_id", "group", *COLUMNS, "region")
+"""Columns of ``clusters.tsv``, in order."""
 
 
 def atlas_of(run: Run) -> Atlas:
@@ -24,47 +29,88 @@ def atlas_of(run: Run) -> Atlas:
 
 
 def evaluate_all(run: Run, steps: Steps) -> None:
-    """Write ``regions.tsv``, ``calibration.tsv`` and ``evaluation.tsv`` of the run."""
+    """Write ``regions.tsv``, ``calibration.tsv``, ``clusters.tsv`` and ``evaluation.tsv`` of the run."""
     atlas, regions, calibration = atlas_of(run), [], []
-    pairs = [(model, draw) for model in run.settings.models for draw in run.draws]
+    methods = run.settings.methods
+    pairs = [(method, draw) for method in methods for draw in run.draws]
     with steps.step("regions") as tick:
-        for number, (model, draw) in enumerate(pairs):
-            rows, check = _one_draw(run, model, draw, atlas)
+        for number, (method, draw) in enumerate(pairs):
+            rows, check = _one_draw(run, method, draw, atlas)
             regions.append(rows)
             calibration.append(check)
-            tick((number + 1) / len(pairs), model.label)
+            tick((number + 1) / len(pairs), method.label)
         table = pd.concat(regions, ignore_index=True)
         write_tsv(run.folder / "regions.tsv", table)
         write_tsv(run.folder / "calibration.tsv", pd.DataFrame(calibration))
+    with steps.step("clusters") as tick:
+        write_tsv(run.folder / "clusters.tsv", cluster_table(run, atlas, tick))
     with steps.step("evaluation") as tick:
         results, settings = [], run.settings.evaluation
-        for number, model in enumerate(run.settings.models):
-            own = table[table["model"] == model.label].drop(columns="model")
+        for number, method in enumerate(methods):
+            own = table[(table["model"] == method.model_label) & (table["detector"] == method.detector.label)]
+            own = own.drop(columns=["model", "detector"])
             result = evaluate(own, settings.specificity, settings.bootstrap, settings.simulations, settings.seed)
-            result.insert(0, "model", model.label)
-            results.append(result)
-            tick((number + 1) / len(run.settings.models), model.label)
+            results.append(named(result, method))
+            tick((number + 1) / len(methods), method.label)
         write_tsv(run.folder / "evaluation.tsv", pd.concat(results, ignore_index=True))
 
 
-def _one_draw(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas) -> tuple[pd.DataFrame, dict[str, object]]:
+def named(table: pd.DataFrame, method: Method) -> pd.DataFrame:
+    """The table with columns model and detector in front."""
+    table.insert(0, "detector", method.detector.label)
+    table.insert(0, "model", method.model_label)
+    return table
+
+
+def _one_draw(run: Run, method: Method, draw: Draw, atlas: Atlas) -> tuple[pd.DataFrame, dict[str, object]]:
     """Region rows of a draw, and its line of the false-positive check on test controls."""
-    scored = read_scores(run, model, draw)
+    scored = read_scores(run, method, draw)
     names = scored.calibration_ids + scored.test_ids
     people = run.cohort.participants.set_index("participant_id").loc[names, ["group"]].reset_index()
     controls = run.settings.calibration.controls
     sets = [controls] * len(scored.calibration_ids) + ["test"] * len(scored.test_ids)
     has_score = np.isfinite(scored.scores).all(axis=0)
     table = region_table(scored.abnormal(run), has_score, run.cohort.mask, atlas, people, draw.draw, sets)
-    table.insert(0, "model", model.label)
     threshold = scored.threshold(run)
     is_control = people["group"].to_numpy()[len(scored.calibration_ids) :] == CONTROL
     tested = [name for name, keep in zip(scored.test_ids, is_control, strict=True) if keep]
     observed = threshold.observed_percent(scored.test[is_control], tested)
     check = {
-        "model": model.label, "fold": draw.draw, "controls": controls, "quantile": threshold.quantile,
+        "model": method.model_label, "detector": method.detector.label, "fold": draw.draw,
+        "controls": controls, "quantile": threshold.quantile,
         "threshold": threshold.value, "expected_percent": 100 * (1 - threshold.quantile),
         "observed_percent": float(observed.mean()), "lowest_percent": float(observed.min()),
         "highest_percent": float(observed.max()), "test_controls": len(tested),
     }  # fmt: skip
-    return table, check
+    return named(table, method), check
+
+
+def cluster_table(run: Run, atlas: Atlas, tick: Tick) -> pd.DataFrame:
+    """Clusters of every test subject, method and draw, and their maps where the run wants maps.
+
+    ``region`` is the atlas' at the cluster's highest voxel, or empty. Columns: ``CLUSTER_COLUMNS``.
+    """
+    settings, found = run.settings.clusters, []
+    people = run.cohort.participants.set_index("participant_id")["group"]
+    pairs = [(method, draw) for method in run.settings.methods for draw in run.draws]
+    inverse = np.linalg.inv(run.cohort.affine)
+    names = {int(value): name for value, name in atlas.names.items()}
+    for number, (method, draw) in enumerate(pairs):
+        scored = read_scores(run, method, draw)
+        threshold = scored.threshold(run).value
+        for name, scores in zip(scored.test_ids, scored.test, strict=True):
+            table, labels = find_clusters(
+                in_volume(run, scores), threshold, run.cohort.affine, settings.at_most, settings.smallest
+            )
+            peaks = table[["peak_x", "peak_y", "peak_z"]].to_numpy() @ inverse[:3, :3].T + inverse[:3, 3]
+            at = tuple(np.rint(peaks).astype(int).T)
+            table["region"] = [names.get(int(value), "") for value in atlas.labels[at]]
+            for column, value in (("group", people[name]), ("participant_id", name), ("fold", draw.draw)):
+                table.insert(0, column, value)
+            found.append(named(table, method))
+            if wants_maps(run, draw):
+                folder = run.method_place(method, draw.draw) / "maps"
+                path = folder / f"{name}_space-{run.cohort.space}_desc-clusters_dseg.nii.gz"
+                write_image(path, labels, run.cohort.affine)
+        tick((number + 1) / len(pairs), method.label)
+    return pd.concat(found, ignore_index=True)[list(CLUSTER_COLUMNS)]

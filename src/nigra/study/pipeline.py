@@ -11,7 +11,7 @@ from nigra.study.execution import Execution
 from nigra.study.progress import Steps
 from nigra.study.report import report_all
 from nigra.study.run import Run
-from nigra.study.score import is_scored, score_all
+from nigra.study.score import is_scored, methods_of, models_of, score_all
 from nigra.study.settings import RunSettings
 from nigra.study.train import all_fits, is_trained, train_all
 
@@ -62,7 +62,7 @@ def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:
 def count_steps(run: Run, stages: tuple[str, ...]) -> int:
     """How many steps the stages have."""
     each = {
-        "train": len(all_fits(run)), "score": len(run.settings.models) * len(run.draws), "evaluate": 2, "report": 1,
+        "train": len(all_fits(run)), "score": len(models_of(run)) * len(run.draws), "evaluate": 3, "report": 1,
     }  # fmt: skip
     return sum(each[stage] for stage in stages)
 
@@ -71,9 +71,9 @@ def plan(study: Path, settings: RunSettings) -> list[tuple[str, int, int]]:
     """What a run would do: stage, steps in all, steps already done. Nothing is trained or scored."""
     run = Run(study, settings)
     fits = all_fits(run)
-    pairs = [(model, draw) for model in settings.models for draw in run.draws]
+    pairs = [(model, draw) for model in models_of(run) for draw in run.draws]
     trained = [is_trained(run, fit) for fit in fits]
-    scored = [is_scored(run, model, draw) for model, draw in pairs]
+    scored = [all(is_scored(run, method, draw) for method in methods_of(run, model)) for model, draw in pairs]
     return [
         ("train", len(fits), sum(trained)),
         ("score", len(pairs), sum(scored)),

@@ -35,6 +35,10 @@ class Steps:
             seconds = progress.tasks[0].elapsed or 0.0
         self.console.print(f"{numbered}: {seconds:.0f} s", highlight=False, markup=False)
 
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self.console.print(text, highlight=False, markup=False)
+
     def skip(self, text: str) -> None:
         """A step whose result is already there."""
         self.count += 1

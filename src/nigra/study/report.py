@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from nigra.cohort.splits import Draw
 from nigra.cohort.store import CONTROL, PATIENT
+from nigra.detection.settings import ERROR, method_label
 from nigra.errors import NigraError
 from nigra.figures.architecture import Architecture, architecture_diagram, layer_sizes
 from nigra.figures.axial import level_of, slice_at, slice_of_nuclei
@@ -26,8 +27,8 @@ from nigra.scoring.errors import reconstruct
 from nigra.study.evaluate import atlas_of
 from nigra.study.progress import Steps
 from nigra.study.run import Run
-from nigra.study.score import read_scores
-from nigra.study.settings import ModelSettings
+from nigra.study.score import in_volume, read_scores
+from nigra.study.settings import Method, ModelSettings
 from nigra.study.train import trained
 from nigra.units import Source
 
@@ -35,41 +36,43 @@ from nigra.units import Source
 def report_all(run: Run, steps: Steps) -> Path:
     """Draw the figures from the files of the earlier stages and write ``report.html``; returns its path."""
     atlas, regions = atlas_of(run), read_tsv(run.folder / "regions.tsv")
-    missing = {"model", *COLUMNS} - set(regions.columns)
+    missing = {"model", "detector", *COLUMNS} - set(regions.columns)
     if missing:
         raise NigraError(
             f"{run.folder / 'regions.tsv'} has a column {min(missing)}, but found none; run `nigra evaluate` again."
         )
-    background = mean_control(run)
+    regions["model"] = [method_label(*pair) for pair in zip(regions["model"], regions["detector"], strict=True)]
+    background, methods = mean_control(run), run.settings.methods
     # or pictures of models no longer asked for would stay in the report
     shutil.rmtree(run.folder / "figures", ignore_errors=True)
     with steps.step("figures") as tick:
-        for number, model in enumerate(run.settings.models):
-            for name, figure in _figures_of(run, model, regions, atlas, background).items():
-                save(figure, run.folder / "figures" / f"{name}-{model.label}")
-            tick((number + 1) / (len(run.settings.models) + 1), model.label)
-        # the cohort picture of the first model listed is the run's first figure
-        save(_cohort(run, run.settings.models[0], regions, atlas, background), run.folder / "figure1")
+        for number, method in enumerate(methods):
+            for name, figure in _figures_of(run, method, regions, atlas, background).items():
+                save(figure, run.folder / "figures" / f"{name}-{method.label}")
+            tick((number + 1) / (len(methods) + 1), method.label)
+        # the cohort picture of the first method listed is the run's first figure
+        save(_cohort(run, methods[0], regions, atlas, background), run.folder / "figure1")
         for name, figure in _figures_of_all(run, regions).items():
             save(figure, run.folder / "figures" / name)
     return build_report(run.folder)
 
 
 def _figures_of(
-    run: Run, model: ModelSettings, regions: pd.DataFrame, atlas: Atlas, background: np.ndarray
+    run: Run, method: Method, regions: pd.DataFrame, atlas: Atlas, background: np.ndarray
 ) -> dict[str, Figure]:
-    """The pictures of one model; examples are those of the first draw."""
-    figures = {"cohort": _cohort(run, model, regions, atlas, background)}
-    if run.settings.figures.examples and _covers(run, model, _level(run, atlas)):
-        figures["reconstructions"] = _reconstructions(run, model, run.draws[0], atlas)
-        figures["scores"] = _scores(run, model, run.draws[0], atlas, background)
+    """The pictures of one method; examples are those of the first draw."""
+    figures = {"cohort": _cohort(run, method, regions, atlas, background)}
+    if run.settings.figures.examples and _covers(run, method, _level(run, atlas)):
+        if method.model and method.detector.kind == ERROR:
+            figures["reconstructions"] = _reconstructions(run, method.model, method, run.draws[0], atlas)
+        figures["scores"] = _scores(run, method, run.draws[0], atlas, background)
     return figures
 
 
-def _covers(run: Run, model: ModelSettings, k: int) -> bool:
-    """Whether the model scores anything of axial slice k, which its own central slices may leave out."""
+def _covers(run: Run, method: Method, k: int) -> bool:
+    """Whether the method scores anything of axial slice k, which a model's own central slices may leave out."""
     volume = np.zeros(run.cohort.mask.shape, bool)
-    volume[run.cohort.mask] = np.isfinite(read_scores(run, model, run.draws[0]).scores[0])
+    volume[run.cohort.mask] = np.isfinite(read_scores(run, method, run.draws[0]).scores[0])
     return bool(volume[..., k].any())
 
 
@@ -82,8 +85,9 @@ def _figures_of_all(run: Run, regions: pd.DataFrame) -> dict[str, Figure]:
     expected = 100 * (1 - run.settings.calibration.quantile)
     figures = {
         "false-positives": false_positive_check(whole[whole["group"] == CONTROL], expected),
-        "models": architecture_diagram([_architecture(run, model) for model in run.settings.models]),
     }
+    if run.settings.models:
+        figures["models"] = architecture_diagram([_architecture(run, model) for model in run.settings.models])
     return figures | ({"training": training_curves(history)} if len(history) else {})
 
 
@@ -94,14 +98,14 @@ def mean_control(run: Run) -> np.ndarray:
     return np.clip(mean / np.quantile(mean[run.cohort.mask], 0.995), 0, 1).astype(np.float32)
 
 
-def _cohort(run: Run, model: ModelSettings, regions: pd.DataFrame, atlas: Atlas, background: np.ndarray) -> Figure:
+def _cohort(run: Run, method: Method, regions: pd.DataFrame, atlas: Atlas, background: np.ndarray) -> Figure:
     settings, groups = run.settings.figures, run.settings.groups
-    rows = regions[(regions["model"] == model.label) & (regions["set"] == "test")]
+    rows = regions[(regions["model"] == method.label) & (regions["set"] == "test")]
     return cohort_picture(
         rows, atlas.labels, atlas.names, background, run.cohort.affine, settings.patients_shown, settings.seed,
         settings.level_mm, expected_percent=100 * (1 - run.settings.calibration.quantile),
         group_names={CONTROL: groups.control_name, PATIENT: groups.patient_name},
-        title=f"Abnormal voxels per region, {model.label}",
+        title=f"Abnormal voxels per region, {method.label}",
     )  # fmt: skip
 
 
@@ -120,7 +124,7 @@ def _examples(run: Run, draw: Draw) -> list[str]:
     return [name for group in (CONTROL, PATIENT) for name in [t for t in draw.test if groups[t] == group][:count]]
 
 
-def _reconstructions(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas) -> Figure:
+def _reconstructions(run: Run, model: ModelSettings, method: Method, draw: Draw, atlas: Atlas) -> Figure:
     names, k = _examples(run, draw), _level(run, atlas)
     used = trained(run, run.fits(model, draw)[0])
     source = Source.scaled(run.cohort, used.scaling)
@@ -133,8 +137,8 @@ def _reconstructions(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas) -
         volume = reconstruct(used.model, model.unit, source, row, model.scores, plane, run.device)
         inputs.append(shown)
         rebuilt.append(np.where(plane[..., k], volume[0, ..., k], np.nan))
-        scores.append(_score_volume(run, model, draw, name)[..., k])
-    threshold = read_json(run.place(model, draw.draw) / "thresholds.json")["value"]
+        scores.append(_score_volume(run, method, draw, name)[..., k])
+    threshold = read_json(run.method_place(method, draw.draw) / "thresholds.json")["value"]
     return example_reconstructions(
         names, np.array(inputs), np.array(rebuilt), np.array(scores), run.cohort.affine,
         level_of(k, run.cohort.affine), channel=run.cohort.channels[0], units="scaled 0-1", threshold=threshold,
@@ -142,23 +146,23 @@ def _reconstructions(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas) -
     )  # fmt: skip
 
 
-def _score_volume(run: Run, model: ModelSettings, draw: Draw, name: str) -> np.ndarray:
-    scored = read_scores(run, model, draw)
-    volume = np.full(run.cohort.mask.shape, np.nan, np.float32)
-    volume[run.cohort.mask] = scored.test[scored.test_ids.index(name)]
-    return volume
+def _score_volume(run: Run, method: Method, draw: Draw, name: str) -> np.ndarray:
+    scored = read_scores(run, method, draw)
+    return in_volume(run, scored.test[scored.test_ids.index(name)])
 
 
-def _scores(run: Run, model: ModelSettings, draw: Draw, atlas: Atlas, background: np.ndarray) -> Figure:
+def _scores(run: Run, method: Method, draw: Draw, atlas: Atlas, background: np.ndarray) -> Figure:
     names, k = _examples(run, draw), _level(run, atlas)
-    volumes = np.array([_score_volume(run, model, draw, name) for name in names])
+    volumes = np.array([_score_volume(run, method, draw, name) for name in names])
     step = max(1, round(12 / run.cohort.affine[2, 2]))
     depth = run.cohort.mask.shape[2]
     levels = [level_of(i, run.cohort.affine) for i in (k - step, k, k + step, k + 2 * step) if 0 <= i < depth]
-    threshold = read_json(run.place(model, draw.draw) / "thresholds.json")["value"]
+    threshold = read_json(run.method_place(method, draw.draw) / "thresholds.json")["value"]
+    error = method.detector.kind == ERROR
     return score_maps(
         names, volumes, background, run.cohort.affine, levels, threshold,
-        units="joint error, intensities scaled 0-1", title=f"Score maps, {model.label}, draw {draw.draw}",
+        units="joint error, intensities scaled 0-1" if error else "negative decision function",
+        title=f"Score maps, {method.label}, draw {draw.draw}",
     )  # fmt: skip
 
 

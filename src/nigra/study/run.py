@@ -17,7 +17,7 @@ from nigra.errors import NigraError
 from nigra.files import read_json, write_json, write_text
 from nigra.provenance import hash_file, hash_settings, record
 from nigra.study.execution import Execution
-from nigra.study.settings import ModelSettings, RunSettings
+from nigra.study.settings import Method, ModelSettings, RunSettings
 from nigra.training import limit_threads
 
 
@@ -35,6 +35,15 @@ class Fit:
         """What the user reads of it, in the words of the run's folders."""
         part = "" if self.fold is None else f", fold-{self.fold}"
         return f"{self.model.label}, draw-{self.draw:02d}{part}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Subjects of a draw who are scored alike: by what was fitted on ``train``, which they are not of."""
+
+    train: tuple[str, ...]
+    scored: tuple[str, ...]
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,18 +123,25 @@ class Run:
             )
         return balanced_folds(controls, min(calibration.folds, len(controls) // 2), self.settings.splits.seed)
 
-    def fits(self, model: ModelSettings, draw: Draw) -> list[Fit]:
-        """The trainings a model needs on a draw: on all training controls, then without each fold."""
-        whole = Fit(model, draw.draw, tuple(draw.train))
-        return [whole] + [
-            Fit(model, draw.draw, tuple(name for name in draw.train if name not in set(fold)), number)
+    def parts(self, draw: Draw) -> list[Part]:
+        """Who is scored by what: the test subjects by all training controls, then each fold by the others."""
+        return [Part(tuple(draw.train), tuple(draw.test))] + [
+            Part(tuple(name for name in draw.train if name not in set(fold)), tuple(fold), number)
             for number, fold in enumerate(self.folds(draw))
         ]
+
+    def fits(self, model: ModelSettings, draw: Draw) -> list[Fit]:
+        """The trainings a model needs on a draw: on all training controls, then without each fold."""
+        return [Fit(model, draw.draw, part.train, part.fold) for part in self.parts(draw)]
 
     def place(self, model: ModelSettings, draw: int, fold: int | None = None) -> Path:
         """Folder of a model's draw, or of one fold of it."""
         folder = self.folder / model.label / f"draw-{draw:02d}"
         return folder if fold is None else folder / f"fold-{fold}"
+
+    def method_place(self, method: Method, draw: int) -> Path:
+        """Folder of a draw's scores by a method: ``MODEL/draw-NN/DETECTOR``."""
+        return self.folder / method.model_label / f"draw-{draw:02d}" / method.detector.label
 
     def fit_key(self, fit: Fit) -> str:
         """Stands for everything a training depends on; another key means another model."""

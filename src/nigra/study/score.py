@@ -1,7 +1,8 @@
 """Stages score and calibrate: score maps of every subject a draw needs, then the threshold from controls alone.
 
-``scores.npy`` has one row per subject: first the draw's training controls, whose scores set the threshold
-(cross-fitted, or by the model they trained), then its test subjects.
+A method's ``scores.npy`` has one row per subject: first the draw's training controls, whose scores set the
+threshold (cross-fitted, or by what they themselves trained), then its test subjects. All methods of a model share
+one pass over each subject.
 """
 
 from dataclasses import dataclass
@@ -12,17 +13,17 @@ import numpy as np
 
 from nigra.cohort.splits import Draw
 from nigra.detection.calibration import Threshold, fit_threshold, leave_fold_out_abnormal
+from nigra.detection.detector import Detector, score_map_values
+from nigra.detection.settings import ERROR, Reads
 from nigra.errors import NigraError
 from nigra.files import create_array, key_in, read_json, write_image, write_json
-from nigra.models.saved import Trained
 from nigra.provenance import hash_settings, record, refuse_fitted
-from nigra.scoring.scorer import Scorer
 from nigra.shapes import Scores
+from nigra.study.features import Features, Reader, controls, fit_detectors
 from nigra.study.progress import Steps
-from nigra.study.run import Run
-from nigra.study.settings import ModelSettings
-from nigra.study.train import trained
-from nigra.units import Source
+from nigra.study.run import Part, Run
+from nigra.study.settings import Method, ModelSettings
+from nigra.training import Tick
 
 
 @dataclass(frozen=True)
@@ -61,32 +62,48 @@ class Scored:
         return np.concatenate([own, threshold.abnormal(self.test)])
 
 
+def models_of(run: Run) -> list[ModelSettings | None]:
+    """The models whose scores the run wants, and None where detectors read the maps themselves."""
+    return list(dict.fromkeys(method.model for method in run.settings.methods))
+
+
+def methods_of(run: Run, model: ModelSettings | None) -> list[Method]:
+    """The methods of a model."""
+    return [method for method in run.settings.methods if method.model == model]
+
+
 def score_all(run: Run, steps: Steps) -> None:
-    """Score every model and draw that is not yet scored, and write its threshold and maps."""
-    for model in run.settings.models:
+    """Score every method and draw that is not yet scored, and write its threshold and maps."""
+    for sentence in run.settings.left_out:
+        steps.say(sentence)
+    for model in models_of(run):
         for draw in run.draws:
-            text = f"score {model.label}, draw-{draw.draw:02d}"
-            if is_scored(run, model, draw) and not run.execution.overwrite:
+            methods = methods_of(run, model)
+            todo = [m for m in methods if run.execution.overwrite or not is_scored(run, m, draw)]
+            labels = ", ".join(method.detector.label for method in methods)
+            text = f"score {methods[0].model_label} ({labels}), draw-{draw.draw:02d}"
+            if not todo:
                 steps.skip(text)
             else:
                 with steps.step(text) as tick:
-                    _score_draw(run, model, draw, tick)
-            calibrate(run, model, draw)
+                    _score_draw(run, model, draw, todo, steps, tick)
+            for method in methods:
+                calibrate(run, method, draw)
 
 
-def is_scored(run: Run, model: ModelSettings, draw: Draw) -> bool:
+def is_scored(run: Run, method: Method, draw: Draw) -> bool:
     """Whether a draw is scored with these settings and these models."""
-    folder = run.place(model, draw.draw)
-    if key_in(folder / "scores.json") != _score_key(run, model, draw):
+    folder = run.method_place(method, draw.draw)
+    if key_in(folder / "scores.json") != _score_key(run, method, draw):
         return False
     shape = (len(draw.train + draw.test), int(run.cohort.mask.sum()))
     return _is_array(folder / "scores.npy", shape)
 
 
-def read_scores(run: Run, model: ModelSettings, draw: Draw) -> Scored:
+def read_scores(run: Run, method: Method, draw: Draw) -> Scored:
     """A draw's scores, memory-mapped; scores of other settings or other models are refused."""
-    folder = run.place(model, draw.draw)
-    if not is_scored(run, model, draw):
+    folder = run.method_place(method, draw.draw)
+    if not is_scored(run, method, draw):
         raise NigraError(f"{folder} is not scored with these settings; run `nigra score` with them first.")
     content = read_json(folder / "scores.json")
     scores = np.load(folder / "scores.npy", mmap_mode="r", allow_pickle=False)
@@ -101,87 +118,168 @@ def _is_array(path: Path, shape: tuple[int, int]) -> bool:
         return False
 
 
-def _score_key(run: Run, model: ModelSettings, draw: Draw) -> str:
-    keys = [run.fit_key(fit) for fit in run.fits(model, draw)]
-    return hash_settings([keys, model.scores.model_dump(), draw.train, draw.test])
+def _score_key(run: Run, method: Method, draw: Draw) -> str:
+    if method.model is None:
+        parts = [[part.train, part.fold] for part in run.parts(draw)]
+        made = [run.cohort.digest, run.cohort.channels, run.settings.scaling.model_dump(), parts]
+    else:
+        made = [[run.fit_key(fit) for fit in run.fits(method.model, draw)], method.model.scores.model_dump()]
+    # how training controls are scored depends on who sets the threshold
+    calibrated_by = run.settings.calibration.controls
+    return hash_settings([made, method.detector.model_dump(exclude={"name"}), calibrated_by, draw.train, draw.test])
 
 
-def _score_draw(run: Run, model: ModelSettings, draw: Draw, tick) -> None:  # type: ignore[no-untyped-def]
-    """Fill ``scores.npy`` row by row; rows done before a kill are kept."""
-    folder, cohort = run.place(model, draw.draw), run.cohort
-    names, folds, key = draw.train + draw.test, run.folds(draw), _score_key(run, model, draw)
-    whole, *partial = (trained(run, fit) for fit in run.fits(model, draw))
-    without = {name: partial[number] for number, fold in enumerate(folds) for name in fold}
-    rows, done = _rows_so_far(folder, key, (len(names), int(cohort.mask.sum())))
-    for number, name in enumerate(names):
-        if number in done:
-            continue
-        used = without.get(name, whole)
-        if name in without or name in draw.test:
-            refuse_fitted("model", used.trained_on, [name])
-        rows[number] = _score_subject(run, model, used, name)
-        rows.flush()
-        done.add(number)
-        write_json(folder / "scores-so-far.json", {"key": key, "rows": sorted(done)})
-        tick(len(done) / len(names), f"{len(done)}/{len(names)} subjects")
-    del rows
-    (folder / "scores-so-far.npy").replace(folder / "scores.npy")
-    description = {
-        "key": key, "calibration": draw.train, "test": draw.test, "folds": folds,
-        "rows": "calibration, then test; columns are the voxels of cohort/mask.nii.gz in numpy.nonzero order",
-        "provenance": record("score", model.scores.model_dump(), {"cohort/volumes.npy": cohort.digest}),
-    }  # fmt: skip
-    write_json(folder / "scores.json", description)
-    (folder / "scores-so-far.json").unlink()
+class _Rows:
+    """A method's ``scores.npy`` in the making; rows done before a kill are kept."""
+
+    def __init__(self, run: Run, method: Method, draw: Draw) -> None:
+        self.run, self.method, self.draw = run, method, draw
+        self.folder, self.key = run.method_place(method, draw.draw), _score_key(run, method, draw)
+        self.names = draw.train + draw.test
+        self.rows, self.done = self._so_far((len(self.names), int(run.cohort.mask.sum())))
+
+    def _so_far(self, shape: tuple[int, int]) -> tuple[np.memmap, set[int]]:
+        """The array to fill and the rows that are already whole."""
+        array, note = self.folder / "scores-so-far.npy", self.folder / "scores-so-far.json"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "scores.json").unlink(missing_ok=True)
+        if not self.run.execution.overwrite and key_in(note) == self.key and _is_array(array, shape):
+            return np.lib.format.open_memmap(array, mode="r+"), set(read_json(note)["rows"])
+        note.unlink(missing_ok=True)
+        return create_array(array, shape), set()
+
+    def lacks(self, name: str) -> bool:
+        """Whether a subject has no row yet."""
+        return self.names.index(name) not in self.done
+
+    def write(self, name: str, scores: np.ndarray) -> None:
+        """A subject's row, on disk before it counts as done."""
+        number = self.names.index(name)
+        self.rows[number] = scores
+        self.rows.flush()
+        self.done.add(number)
+        content = {"key": self.key, "rows": sorted(self.done)}
+        write_json(self.folder / "scores-so-far.json", content)
+
+    def finish(self) -> None:
+        """All rows are there: give the array its name."""
+        del self.rows
+        (self.folder / "scores-so-far.npy").replace(self.folder / "scores.npy")
+        run, draw = self.run, self.draw
+        settings = {
+            "detector": self.method.detector.model_dump(),
+            "model": self.method.model.scores.model_dump() if self.method.model else None,
+        }
+        description = {
+            "key": self.key, "calibration": draw.train, "test": draw.test, "folds": run.folds(draw),
+            "rows": "calibration, then test; columns are the voxels of cohort/mask.nii.gz in numpy.nonzero order",
+            "provenance": record("score", settings, {"cohort/volumes.npy": run.cohort.digest}),
+        }  # fmt: skip
+        write_json(self.folder / "scores.json", description)
+        (self.folder / "scores-so-far.json").unlink()
 
 
-def _rows_so_far(folder: Path, key: str, shape: tuple[int, int]) -> tuple[np.memmap, set[int]]:
-    """The array to fill and the rows that are already whole."""
-    array, note = folder / "scores-so-far.npy", folder / "scores-so-far.json"
-    (folder / "scores.json").unlink(missing_ok=True)
-    if key_in(note) == key and _is_array(array, shape):
-        return np.lib.format.open_memmap(array, mode="r+"), set(read_json(note)["rows"])
-    note.unlink(missing_ok=True)
-    return create_array(array, shape), set()
+def _score_draw(
+    run: Run, model: ModelSettings | None, draw: Draw, methods: list[Method], steps: Steps, tick: Tick
+) -> None:
+    """Fill every method's rows: part by part, fit the detectors on its controls and score its subjects."""
+    made = {method: _Rows(run, method, draw) for method in methods}
+    parts = run.parts(draw)
+    for number, part in enumerate(parts):
+
+        def within(done: float, text: str, number: int = number) -> None:
+            tick((number + done) / len(parts), text)
+
+        _score_part(run, model, draw, part, made, steps, within)
+    for rows in made.values():
+        rows.finish()
 
 
-def _score_subject(run: Run, model: ModelSettings, used: Trained, name: str) -> np.ndarray:
-    source = Source.scaled(run.cohort, used.scaling)
-    row = int(run.cohort.rows([name])[0])
-    scorer = Scorer(used.model, model.unit, model.scores, run.device)
-    return scorer.score(source, row).error[run.cohort.mask]
+def _score_part(
+    run: Run, model: ModelSettings | None, draw: Draw, part: Part, made: dict[Method, _Rows], steps: Steps,
+    tick: Tick,
+) -> None:  # fmt: skip
+    own = part.train if run.settings.calibration.controls == "training" else ()
+    wanted = [*own, *part.scored]
+    left = {method: [n for n in wanted if rows.lacks(n)] for method, rows in made.items()}
+    methods = [method for method in made if left[method]]
+    if not methods:
+        return
+    needed: set[Reads] = {method.detector.source for method in methods if method.detector.kind != ERROR}
+    reader = Reader(run, model, draw.draw, part, needed)
+    if reader.scorer and part.fold is None:
+        steps.say(f"  {methods[0].model_label}: {reader.scorer.way}")
+    with controls(reader, steps.say if part.fold is None else lambda _: None, tick) as features:
+        fitted = fit_detectors(reader, methods, features, tick)
+        for method, detector in fitted.items() if own else ():
+            decisions = detector.training_decisions(features[method.detector.source])
+            for name, values in zip(part.train, decisions, strict=True):
+                made[method].write(name, -values)
+        left = {method: [n for n in names if made[method].lacks(n)] for method, names in left.items()}
+        names = [name for name in wanted if any(name in those for those in left.values())]
+        for count, name in enumerate(names):
+            if name in part.scored:
+                refuse_fitted("model", reader.trained_on, [name])
+            found = reader.read(name)
+            for method in methods:
+                if name in left[method]:
+                    made[method].write(name, _scores_of(fitted.get(method), found, method, name))
+            tick((count + 1) / len(names), f"{count + 1}/{len(names)} subjects")
 
 
-def calibrate(run: Run, model: ModelSettings, draw: Draw) -> None:
+def _scores_of(detector: Detector | None, found: Features, method: Method, name: str) -> np.ndarray:
+    """A subject's score map values, higher = more abnormal."""
+    if detector is None:
+        return found["error"][:, 0]
+    return score_map_values(detector, found[method.detector.source][None], [name])[0]
+
+
+def calibrate(run: Run, method: Method, draw: Draw) -> None:
     """Write ``thresholds.json`` and, where the run wants them, the test subjects' score maps."""
-    folder, scored = run.place(model, draw.draw), read_scores(run, model, draw)
+    folder, scored = run.method_place(method, draw.draw), read_scores(run, method, draw)
     threshold = scored.threshold(run)
     write_json(folder / "thresholds.json", threshold.to_json())
-    if run.execution.maps == "all" or (run.execution.maps == "first-draw" and draw.draw == 0):
+    if wants_maps(run, draw):
         for name, scores in zip(scored.test_ids, scored.test, strict=True):
-            _write_map(run, model, folder, name, scores, threshold)
+            _write_map(run, method, folder, name, scores, threshold)
 
 
-def _write_map(
-    run: Run, model: ModelSettings, folder: Path, name: str, scores: np.ndarray, threshold: Threshold
-) -> None:
+def wants_maps(run: Run, draw: Draw) -> bool:
+    """Whether the test subjects of a draw get images."""
+    return run.execution.maps == "all" or (run.execution.maps == "first-draw" and draw.draw == 0)
+
+
+def in_volume(run: Run, scores: np.ndarray) -> np.ndarray:
+    """A subject's scores as a volume, NaN outside the mask."""
+    volume = np.full(run.cohort.mask.shape, np.nan, np.float32)
+    volume[run.cohort.mask] = scores
+    return volume
+
+
+def _write_map(run: Run, method: Method, folder: Path, name: str, scores: np.ndarray, threshold: Threshold) -> None:
     path = folder / "maps" / f"{name}_space-{run.cohort.space}_desc-score_map.nii.gz"
-    key = _map_key(run, model, folder)
+    key = _map_key(run, folder)
     sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
     if path.exists() and key_in(sidecar, "Key") == key:
         return
-    volume = np.full(run.cohort.mask.shape, np.nan, np.float32)
-    volume[run.cohort.mask] = scores
-    write_image(path, volume, run.cohort.affine)
+    write_image(path, in_volume(run, scores), run.cohort.affine)
     content: dict[str, Any] = {
         "Description": "score map: higher = more abnormal, NaN where there is no score",
-        "Units": "joint reconstruction error, intensities scaled 0-1 by training controls",
-        "Model": model.label,
+        "Units": units_of(method),
+        "Model": method.model_label,
+        "Detector": method.detector.label,
         "AbnormalAbove": threshold.value,
         "Key": key,
     }
     write_json(sidecar, content)
 
 
-def _map_key(run: Run, model: ModelSettings, folder: Path) -> str:
+def units_of(method: Method) -> str:
+    """What the numbers of a score map are."""
+    if method.detector.kind == ERROR:
+        return "joint reconstruction error, intensities scaled 0-1 by training controls"
+    return f"negative decision function of {method.detector.kind} on {method.detector.source}; above 0: outside"
+
+
+def _map_key(run: Run, folder: Path) -> str:
     return hash_settings([read_json(folder / "scores.json")["key"], run.settings.calibration.model_dump()])

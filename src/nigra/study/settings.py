@@ -1,5 +1,6 @@
 """What a run is: every setting that changes its results."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -8,11 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from nigra.cohort.selection import GroupSettings
 from nigra.cohort.splits import SplitSettings
 from nigra.detection.calibration import CalibrationSettings
+from nigra.detection.settings import ERROR, ClusterSettings, DetectorSettings, method_label
 from nigra.models.published import PRESETS, Preset
 from nigra.preparation.scaling import ScalingSettings
 from nigra.scoring.errors import ScoreSettings
 from nigra.training import TrainingSettings
 from nigra.units import Patches, Slices, Unit
+
+INTENSITIES = "intensities"
+"""Stands for a model where a detector reads the maps themselves."""
 
 
 class Settings(BaseModel):
@@ -85,6 +90,28 @@ class ModelSettings(Settings):
         )
 
 
+@dataclass(frozen=True)
+class Method:
+    """What gives scores: a model with a detector, or a detector on the maps themselves (no model)."""
+
+    model: ModelSettings | None
+    detector: DetectorSettings
+
+    @property
+    def model_label(self) -> str:
+        """The model's name in tables and folders; ``intensities`` where there is none."""
+        return self.model.label if self.model else INTENSITIES
+
+    @property
+    def label(self) -> str:
+        """Its name in pictures and reports: the model's alone for the reconstruction error.
+
+        >>> Method(None, DetectorSettings(kind="z", reads="intensities")).label
+        'intensities+z'
+        """
+        return method_label(self.model_label, self.detector.label)
+
+
 class AtlasSettings(Settings):
     """The regions in which abnormal voxels are counted."""
 
@@ -139,18 +166,59 @@ class RunSettings(Settings):
     scaling: ScalingSettings = Field(ScalingSettings(), description="intensities to 0-1")
     models: list[ModelSettings] = Field(
         [ModelSettings(preset="mlcn2021-ae"), ModelSettings(preset="mlcn2021-sae")],
-        min_length=1, description="models to compare",
+        description="models to compare; none where every detector reads intensities",
+    )  # fmt: skip
+    detectors: list[DetectorSettings] = Field(
+        [DetectorSettings(kind=ERROR)], min_length=1,
+        description="how each model's codes or residuals, or the maps themselves, become scores",
     )  # fmt: skip
     calibration: CalibrationSettings = Field(CalibrationSettings(), description="the threshold")
+    clusters: ClusterSettings = Field(ClusterSettings(), description="clusters of abnormal voxels")
     atlas: AtlasSettings = Field(AtlasSettings(), description="the regions")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="group comparison")
     figures: FigureSettings = Field(FigureSettings(), description="pictures")
 
     @model_validator(mode="after")
-    def _models_have_names_of_their_own(self) -> "RunSettings":
+    def _names_are_their_own(self) -> "RunSettings":
         labels = [model.label for model in self.models]
-        if any(label.lower() == "figures" for label in labels):
-            raise ValueError("no model is called figures, the folder of the run's pictures; choose another name")
+        for name, taken in (("figures", "the run's pictures"), (INTENSITIES, "scores without a model")):
+            if any(label.lower() == name for label in labels):
+                raise ValueError(f"no model is called {name}, the folder of {taken}; choose another name")
         if len(set(labels)) < len(labels):
             raise ValueError(f"two models are both called {max(labels, key=labels.count)}; give each a name")
+        own = [detector.label for detector in self.detectors]
+        if len(set(own)) < len(own):
+            raise ValueError(f"two detectors are both called {max(own, key=own.count)}; give each a name")
         return self
+
+    @model_validator(mode="after")
+    def _something_is_scored(self) -> "RunSettings":
+        if not self.methods:
+            raise ValueError(" ".join(self.left_out) or "no model reads what the detectors need; name a model")
+        return self
+
+    @property
+    def methods(self) -> list[Method]:
+        """Every model with every detector it can feed, then the detectors that read the maps themselves."""
+        with_models = [
+            Method(model, detector)
+            for model in self.models for detector in self.detectors if feeds(model, detector)
+        ]  # fmt: skip
+        return with_models + [Method(None, each) for each in self.detectors if each.source == INTENSITIES]
+
+    @property
+    def left_out(self) -> list[str]:
+        """What cannot be scored, each as one sentence."""
+        return [
+            f"{model.label} has no {detector.label}: the code of a slice describes the whole slice, and "
+            "no voxel has one of its own."
+            for model in self.models for detector in self.detectors
+            if detector.source == "codes" and not feeds(model, detector)
+        ]  # fmt: skip
+
+
+def feeds(model: ModelSettings, detector: DetectorSettings) -> bool:
+    """Whether a model gives what a detector reads: a slice model has no code per voxel."""
+    if detector.source == "codes":
+        return isinstance(model.unit, Patches)
+    return detector.source == "residuals"

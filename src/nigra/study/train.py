@@ -68,12 +68,13 @@ def train_one(run: Run, fit: Fit, tick=None) -> None:  # type: ignore[no-untyped
 
 
 def _clear(run: Run, fit: Fit) -> None:
-    """Remove a draw's own files and maps but not the folds inside it, which have keys of their own."""
+    """Remove a draw's own files and its scores but not the folds inside it, which have keys of their own."""
     folder = run.place(fit.model, fit.draw)
-    shutil.rmtree(folder / "maps", ignore_errors=True)  # or maps of subjects that train now would stay
     for path in folder.glob("*") if folder.exists() else ():
         if path.is_file():
             path.unlink()
+        elif not path.name.startswith("fold-"):  # or maps of subjects that train now would stay
+            shutil.rmtree(path)
 
 
 def trained(run: Run, fit: Fit) -> Trained:

@@ -1,0 +1,96 @@
+"""What detectors of a run read of a subject: codes and residuals of one pass of a model, or the maps alone."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from nigra.detection.detector import Detector
+from nigra.detection.settings import ERROR, Reads
+from nigra.models.saved import Trained
+from nigra.preparation.scaling import fit_scaling
+from nigra.scoring.codes import CodeStore
+from nigra.scoring.scorer import Scorer
+from nigra.shapes import Codes
+from nigra.study.run import Fit, Part, Run
+from nigra.study.settings import INTENSITIES, Method, ModelSettings
+from nigra.study.train import trained
+from nigra.training import Tick
+from nigra.units import Source
+
+Features = dict[str, Float[ndarray, "n_locations d"]]
+"""By what they are (codes, residuals, intensities, error), one row per voxel of the mask in numpy.nonzero order."""
+
+
+class Reader:
+    """Reads the subjects of a part of a draw, with the model trained on the part's controls or with none."""
+
+    def __init__(self, run: Run, model: ModelSettings | None, draw: int, part: Part, needed: set[Reads]) -> None:
+        self.run, self.part, self.needed = run, part, needed
+        self.scorer: Scorer | None = None
+        if model is None:
+            self.trained_on, scaling = part.train, fit_scaling(run.cohort, list(part.train), run.settings.scaling)
+        else:
+            used: Trained = trained(run, Fit(model, draw, part.train, part.fold))
+            self.trained_on, scaling = used.trained_on, used.scaling
+            self.scorer = Scorer(used.model, model.unit, model.scores, run.device)
+        self.source = Source.scaled(run.cohort, scaling)
+
+    def read(self, name: str) -> Features:
+        """One subject's features, by one pass of the model whatever the number of detectors."""
+        row, mask = int(self.run.cohort.rows([name])[0]), self.run.cohort.mask
+        if self.scorer is None:
+            return {INTENSITIES: np.ascontiguousarray(self.source.volume(row)[:, mask].T)}
+        found = self.scorer.score(self.source, row, codes="codes" in self.needed)
+        features = {
+            "error": found.error[mask][:, None],
+            "residuals": np.ascontiguousarray(found.residual[:, mask].T),
+        }
+        return features | ({"codes": found.codes} if found.codes is not None else {})
+
+    def lengths(self) -> dict[Reads, int]:
+        """d of each kind of feature that is needed."""
+        channels, code = len(self.run.cohort.channels), self.scorer.code_length if self.scorer else None
+        known: dict[Reads, int] = {"codes": code or 0, "residuals": channels, "intensities": channels}
+        return {name: known[name] for name in self.needed}
+
+
+@contextmanager
+def controls(reader: Reader, say: Callable[[str], None], tick: Tick) -> Iterator[dict[Reads, Codes]]:
+    """Features of the part's training controls, on disk while the context lasts; their size is said first."""
+    folder, train = reader.run.folder, reader.part.train
+    voxels = int(reader.run.cohort.mask.sum())
+    with ExitStack() as stack:
+        stores = {
+            name: CodeStore(
+                folder / f"{name}.npy", len(train), voxels, d, np.float16 if name == "codes" else np.float32, name
+            )
+            for name, d in reader.lengths().items()
+        }
+        for store in stores.values():
+            say(f"  {store.announcement}, until its detectors are fitted and used")
+            stack.enter_context(store)
+        for row, name in enumerate(train if stores else ()):
+            found = reader.read(name)
+            for kind, store in stores.items():
+                store.write(row, found[kind])
+            tick((row + 1) / len(train), f"{row + 1}/{len(train)} controls read")
+        yield {kind: store.codes for kind, store in stores.items()}
+
+
+def fit_detectors(
+    reader: Reader, methods: list[Method], features: dict[Reads, Codes], tick: Tick
+) -> dict[Method, Detector]:
+    """Each method's detector, fitted on the part's training controls; the reconstruction error needs none."""
+    fitted = {}
+    for method in methods:
+        if method.detector.kind != ERROR:
+            detector = method.detector.build(reader.run.device)
+
+            def within(done: float, text: str, name: str = method.detector.label) -> None:
+                tick(done, f"fit {name}, {text}")
+
+            fitted[method] = detector.fit(features[method.detector.source], reader.part.train, within)
+    return fitted
