@@ -295,11 +295,12 @@ def _demo(parsed: argparse.Namespace) -> None:
 
 
 def _add_bench(commands: Any) -> None:
-    from nigra.bench import NAMES
+    from nigra.bench import NAMES, PAPER
 
     text = "time nigra against other software, in turns in one process; the ratio comes first"
     parser = _command(commands, "bench", _bench, text)
-    parser.add_argument("name", metavar="NAME", help=f"what to measure: {', '.join(NAMES)}, or all")
+    names = f"{', '.join(NAMES)}; all; or {PAPER}, which needs a GPU"
+    parser.add_argument("name", metavar="NAME", help=f"what to measure: {names}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works; no result")
     parser.add_argument("--threads", type=int, metavar="INT", help="CPU threads of both sides (default: all cores)")

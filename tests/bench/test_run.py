@@ -52,7 +52,7 @@ def test_all_goes_through_the_names_and_an_interruption_keeps_what_was_measured(
     [
         ("ocvsm", "did you mean ocsvm\\?"),
         ("al", "did you mean all\\?"),
-        ("xyz", "choose one of ocsvm, .*, cost, all"),
+        ("xyz", "choose one of ocsvm, .*, cost, paper, all"),
     ],
 )
 def test_an_unknown_name_is_one_sentence(name: str, sentence: str, stand_ins) -> None:

@@ -37,7 +37,8 @@ DETECTORS = [
 
 def many(**changes: object) -> RunSettings:
     """A slice model, a patch model, six detectors, two of which read the maps themselves."""
-    return quick_settings(**{"splits": {"draws": 1, "test_fraction": 0.27}, "detectors": DETECTORS, **changes})
+    few = {"splits": {"draws": 1, "test_fraction": 0.27}, "figures": {"examples": 0}}
+    return quick_settings(**{**few, "detectors": DETECTORS, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def test_the_planted_region_is_found_by_the_maps_and_by_the_model(study: Path) -
 
 @pytest.mark.parametrize("label", ["intensities+z-maps", "mlcn2021-ae+z"])
 def test_z_is_higher_in_the_planted_region_of_every_patient(study: Path, label: str) -> None:
-    """Eight controls, four in a fold: thresholds of such z-scores are too high to count with, their scores are not."""
+    """With four controls a fold the thresholds of z-scores are too high to count with; the scores are not."""
     run = Run(study, many(), ONE)
     method = next(m for m in run.settings.methods if m.label == label)
     scored = read_scores(run, method, run.draws[0])

@@ -4,4 +4,7 @@ A benchmark is a module here with ``measure(quick, tick) -> list[Comparison]``, 
 """
 
 NAMES = ("ocsvm", "loo", "dense", "gather", "train", "mixture", "cost")
-"""What ``nigra bench NAME`` can measure; ``all`` is every one of them, in this order."""
+"""What ``nigra bench all`` measures, in this order; each can be named alone."""
+
+PAPER = "paper"
+"""Paper scale, only by its name: it needs a GPU."""

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from nigra.bench import NAMES
+from nigra.bench import NAMES, PAPER
 from nigra.bench.interleave import as_json
 from nigra.bench.machine import describe, load_average
 from nigra.errors import NigraError
@@ -25,10 +25,11 @@ def chosen(name: str) -> tuple[str, ...]:
     """
     if name == "all":
         return NAMES
-    if name in NAMES:
+    known = (*NAMES, PAPER)
+    if name in known:
         return (name,)
-    near = difflib.get_close_matches(name, (*NAMES, "all"), n=1)
-    remedy = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(NAMES)}, all."
+    near = difflib.get_close_matches(name, (*known, "all"), n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}, all."
     raise NigraError(f"there is no benchmark {name!r}; {remedy}")
 
 
