@@ -52,7 +52,9 @@ class CodeStore:
 
     Args:
         path: where the codes go if they are kept, a ``.npy``; the file is made beside it.
-        n_subjects, n_locations, d: shape of the codes.
+        n_subjects: first axis of the codes.
+        n_locations: second axis: voxels of the mask.
+        d: third axis: numbers of a code.
         dtype: float16, or float32 for what is small.
         what: "codes", "residuals" or "intensities", for the log.
 

@@ -47,7 +47,8 @@ class DenseEncoder:
 
     Args:
         encoder: in evaluation mode: valid convolutions, pools, BatchNorm, pointwise activations.
-        channels, size: of the patches.
+        channels: of the patches.
+        size: of the patches, in voxels.
 
     Raises:
         NotExactError: a layer that forbids it, with its name and the reason.

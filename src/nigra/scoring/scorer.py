@@ -49,7 +49,8 @@ class Scorer:
     """Scores subjects with one model; the model stays as it is, a copy of it works.
 
     Args:
-        model, unit: the model and what it sees.
+        model: the trained model.
+        unit: what it sees.
         settings: how a voxel gets its score where several patches show it.
         device: "cpu" or "cuda"; on a GPU the same values to 1e-5 (TF32 is off while scoring).
         dense: False scores unit by unit, whatever the model allows: the plain way the fast one is held against.
