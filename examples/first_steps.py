@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     source, unit = Source.scaled(cohort, fit_scaling(cohort, draw.train)), Patches(15)
     model = build("mlcn2021-sae", channels=len(cohort.channels))
     task = Task(source, unit, cohort.rows(draw.train), np.zeros(0, dtype=np.int64))
-    settings = TrainingSettings(epochs=4, batch=32, learning_rate=3e-3, units_per_subject=600)
+    settings = TrainingSettings(epochs=3, batch=32, learning_rate=3e-3, units_per_subject=400)
     train(model, task, settings, folder / "model")
     print(f"model: {parameter_count(model)} parameters, trained on {len(draw.train)} controls")
 
