@@ -1,15 +1,10 @@
 """What benchmarks leave behind, made by hand: a peer that ran, one that could not, a curve."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nigra.bench.interleave import Comparison, Curve, Goals, Side, as_json, missing
-
-SVM = Path(__file__).parents[2] / "src/nigra/detection/one_class_svm.py"
-collect_ignore = [] if SVM.exists() else [f"test_{name}.py" for name in ("ocsvm", "loo", "dense", "cost")]
-"""What times the one-class SVM waits for it."""
 
 
 def fast(difference: float = 2e-6) -> Comparison:

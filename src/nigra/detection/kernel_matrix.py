@@ -15,17 +15,34 @@ F = np.float32
 GIVEN, SCALE, MEDIAN = 0, 1, 2
 """How gamma is found: as given, 1 / (d variance), 1 / (median squared distance)."""
 
+NOTHING = np.float32(1e-30)
+"""A variance that is none: codes are the same, and float32 could not hold its inverse times a distance."""
+
+
+@numba.njit(cache=True)
+@no_type_check
+def all_same(codes, where):
+    """Whether all controls have the same code at location ``where``; mostly the second answers it."""
+    for i in range(1, codes.shape[0]):
+        for k in range(codes.shape[2]):
+            if codes[i, where, k] != codes[0, where, k]:
+                return False
+    return True
+
 
 @numba.njit(fastmath=True, inline="never", cache=True)
 @no_type_check
 def means(codes, where, mean):
-    """Mean code at location ``where`` into ``mean`` (d,)."""
+    """Mean code at location ``where`` into ``mean`` (d,), exact where all are the same: their variance is 0."""
     n = codes.shape[0]
     for k in range(codes.shape[2]):
         mean[k] = F(0)
     for i in range(n):
         for k in range(codes.shape[2]):
             mean[k] += codes[i, where, k] / F(n)
+    if all_same(codes, where):
+        for k in range(codes.shape[2]):
+            mean[k] = codes[0, where, k]
 
 
 @numba.njit(fastmath=True, inline="never", cache=True)
@@ -53,7 +70,8 @@ def squared_norms(x, out):
 def squared_distances(rows, row_norms, m, columns, column_norms, mutual, out):
     """Squared distances of the first m columns of ``rows`` to all of ``columns``: ``out`` (>= m + 1, width).
 
-    ``mutual`` says that both are the same; with many features half of it, mirrored, is quicker.
+    ``mutual`` says that both are the same; with many features half of it, mirrored, is quicker. What rounding
+    leaves on the diagonal stays, as it leaves the same between equal codes: with zeros there SMO went in circles.
     """
     d = columns.shape[0]
     half = mutual and d >= 32
@@ -95,7 +113,10 @@ def squared_distances(rows, row_norms, m, columns, column_norms, mutual, out):
 @numba.njit(cache=True)
 @no_type_check
 def kernel_width(codes, where, mode, gamma, mean, x, norms, K):
-    """gamma at location ``where``; leaves centred codes in ``x``, their squared distances in ``K``."""
+    """gamma at location ``where``; leaves centred codes in ``x``, their squared distances in ``K``.
+
+    1 where all codes are the same, as scikit-learn's.
+    """
     n, _, d = codes.shape
     means(codes, where, mean)
     centre(codes, where, mean, x)
@@ -104,9 +125,9 @@ def kernel_width(codes, where, mode, gamma, mean, x, norms, K):
     if mode == GIVEN:
         return gamma
     if mode == SCALE:  # variance over subjects and features together, as scikit-learn's
-        middle, spread = F(0), F(0)
-        for k in range(d):
-            middle += mean[k] / F(d)
+        middle, spread = mean[0], F(0)
+        for k in range(1, d):
+            middle += (mean[k] - mean[0]) / F(d)
         for k in range(d):
             spread += (mean[k] - middle) ** 2 / F(d)
         total = F(0)
@@ -121,7 +142,7 @@ def kernel_width(codes, where, mode, gamma, mean, x, norms, K):
                 pairs[count] = max(K[i, j], F(0))
                 count += 1
         width = F(np.median(pairs)) if count else F(0)
-    return F(1) / width if width > F(0) else F(1)
+    return F(1) / width if width > NOTHING else F(1)
 
 
 @numba.njit(fastmath=True, inline="never", cache=True)

@@ -19,6 +19,9 @@ Gamma = float | Literal["scale", "median"]
 _LIMIT = 20_000
 """Steps of the solver at one location; some hundreds are usual where the kernel matrix is nearly singular."""
 
+_LARGEST = 1e15
+"""Of a code; float32 could not hold the squares of much larger ones."""
+
 
 class VoxelwiseOneClassSVM(Detector):
     """An RBF one-class SVM at every location, in the scale of scikit-learn's ``OneClassSVM``.
@@ -69,11 +72,13 @@ class VoxelwiseOneClassSVM(Detector):
         scores = np.empty((self.n_subjects_, self.n_locations_), np.float32)
         rhos = np.empty_like(scores)
         for at in blocks(self.codes_):
-            codes = np.ascontiguousarray(self.codes_[:, at], np.float32)
+            codes = _as_compiled(self.codes_[:, at])
+            found = np.empty((2, *codes.shape[:2]), np.float32)
             self._solver.leave_one_out(
                 codes, self.weights_[at], self.gamma_[at], np.float32(self.nu), np.float32(self.tolerance / 4),
-                _LIMIT, scores[:, at], rhos[:, at],
+                _LIMIT, *found,
             )  # fmt: skip
+            scores[:, at], rhos[:, at] = found
             if tick:
                 tick(at.stop / self.n_locations_, f"{at.stop}/{self.n_locations_} locations")
         return scores, rhos
@@ -97,8 +102,8 @@ class VoxelwiseOneClassSVM(Detector):
         self.free_ = np.zeros(locations, bool)
         steps = np.zeros(locations, np.int64)
         for at in blocks(codes):
-            block = np.ascontiguousarray(codes[:, at], np.float32)
-            usable = np.isfinite(block).all(axis=(0, 2))
+            block = _as_compiled(codes[:, at])
+            usable = (np.abs(block) < _LARGEST).all(axis=(0, 2))  # False for NaN
             self._solver.fit(
                 block, usable, np.float32(self.nu), mode, np.float32(gamma), np.float32(self.tolerance / 4), _LIMIT,
                 self.weights_[at], self.offset_[0, at], self.gamma_[at], self.free_[at], steps[at],
@@ -112,10 +117,26 @@ class VoxelwiseOneClassSVM(Detector):
             raise NigraError(f"nu is {self.nu:g}; give a share above 0 and up to 1, such as 0.1.")
         if isinstance(self.gamma, str) and self.gamma not in ("scale", "median"):
             raise NigraError(f"gamma is {self.gamma!r}; give scale, median or a number above 0.")
-        if not isinstance(self.gamma, str) and not self.gamma > 0:
+        if not isinstance(self.gamma, str) and not 0 < self.gamma < 1e30:
             raise NigraError(f"gamma is {self.gamma:g}; give scale, median or a number above 0.")
         if not self.tolerance > 0:
             raise NigraError(f"tolerance is {self.tolerance:g}; give a number above 0, such as 1e-5.")
+
+    def _refuse_constant(self, codes: Codes) -> None:
+        """Also where only rounding makes scores differ: the kernel is 1 everywhere, or 0 between any two controls.
+
+        rho lies between nu (no two controls alike) and nu n (all alike).
+        """
+        super()._refuse_constant(codes)
+        rho = np.asarray(self.offset_)
+        rho = rho[np.isfinite(rho)]
+        alike, strangers = rho >= self.nu * len(codes) * (1 - 1e-6), rho <= self.nu * (1 + 1e-6)
+        for where, size, remedy in ((alike, "small", "larger"), (strangers, "large", "smaller")):
+            if where.all():
+                raise NigraError(
+                    f"gamma is {np.nanmedian(self.gamma_):g}, so {size} that every new subject would get the same "
+                    f"score; give a {remedy} one, or scale."
+                )
 
     def _mode(self, codes: Codes) -> tuple[int, float]:
         """How the solver finds gamma, and the gamma it is given."""
@@ -126,11 +147,15 @@ class VoxelwiseOneClassSVM(Detector):
         return (SCALE if self.gamma == "scale" else MEDIAN), 1.0
 
     def _score(self, codes: Codes, at: slice | ndarray) -> CodeScores:
-        controls = np.ascontiguousarray(self.codes_[:, at], np.float32)
-        scores = np.empty(codes.shape[:2], np.float32)
-        self._solver.score(controls, self.weights_[at], self.gamma_[at], np.ascontiguousarray(codes), scores)
+        controls, scores = _as_compiled(self.codes_[:, at]), np.empty(codes.shape[:2], np.float32)
+        self._solver.score(controls, self.weights_[at], self.gamma_[at], _as_compiled(codes), scores)
         scores[~np.isfinite(codes).all(axis=2)] = np.nan
         return scores
+
+
+def _as_compiled(codes: Codes) -> Codes:
+    """float32, in one piece, writable: for others numba would compile anew, slowly, and round in another way."""
+    return np.require(codes, np.float32, ["C", "A", "W", "E"])
 
 
 def global_width(codes: Codes, gamma: Literal["scale", "median"], most: int = 2000) -> float:

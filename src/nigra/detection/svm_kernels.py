@@ -51,7 +51,7 @@ def fit(codes, usable, nu, mode, gamma, tolerance, limit, weights, rho, gammas, 
 def fit_block(b, codes, usable, nu, mode, gamma, tolerance, limit, weights, rho, gammas, free, steps):
     """One block of ``fit``."""
     n, locations, d = codes.shape
-    width = (n + 7) // 8 * 8
+    width, total = (n + 7) // 8 * 8, nu * F(n)
     x, norms, mean, K, bits, work = workspace(n, width, d)
     flat, power = K.ravel()[: n * width], bits.view(np.float32)
     a, G, up, low, gain, top = work[0], work[1], work[2], work[3], work[4], work[5]
@@ -63,8 +63,8 @@ def fit_block(b, codes, usable, nu, mode, gamma, tolerance, limit, weights, rho,
         for j in range(n):
             a[j] = nu
         gradient(K, n, a, G)
-        steps[where] = improve(K, n, a, G, top, nu * F(n), up, low, gain, DESCENTS, tolerance, limit)
-        rho[where], free[where] = boundary(n, a, G, top)
+        steps[where] = improve(K, n, a, G, top, total, up, low, gain, DESCENTS, tolerance, limit)
+        rho[where], free[where] = boundary(n, a, G, top, total)
         for j in range(n):
             weights[where, j] = a[j]
 
@@ -162,9 +162,9 @@ def leave_one_out_block(b, codes, weights, gammas, nu, tolerance, limit, scores,
                 start_without(i, n, less, index, count, A, K[i], top, total, a)
                 gradient(K, n, a, G)
                 improve(K, n, a, G, top, total, up, low, gain, DESCENTS // 2, tolerance, limit)
-                scores[i, where], rhos[i, where] = G[i], boundary(n, a, G, top)[0]
+                scores[i, where], rhos[i, where] = G[i], boundary(n, a, G, top, total)[0]
             else:  # leaving out what has no weight changes nothing
-                scores[i, where], rhos[i, where] = kept[i], boundary(n, less, kept, top)[0]
+                scores[i, where], rhos[i, where] = kept[i], boundary(n, less, kept, top, total)[0]
             top[i] = F(1)
 
 

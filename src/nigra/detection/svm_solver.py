@@ -51,7 +51,7 @@ def gradient(K, n, a, G):
 @numba.njit(fastmath=True, inline="never", cache=True)
 @no_type_check
 def project(v, n, top, total, level):
-    """The level with ``sum clip(v - level, 0, top) = total``, by Newton steps kept inside a bracket."""
+    """The level with ``sum clip(v - level, 0, top) = total``, by Newton steps from ``level`` inside a bracket."""
     low, high = -BIG, BIG
     for _ in range(40):
         f, free = -total, F(0)
@@ -66,8 +66,9 @@ def project(v, n, top, total, level):
             low = level
         else:
             high = level
-        step = level + f / max(free, F(1))
-        if (step <= low or step >= high) and low > -BIG and high < BIG:
+        plateau = max(f, F(1)) if f > F(0) else min(f, F(-1))
+        step = level + (f / free if free > F(0) else plateau)
+        if (free == F(0) or step <= low or step >= high) and low > -BIG and high < BIG:
             step = (low + high) / F(2)
         level = step
     return level
@@ -137,18 +138,22 @@ def settle(n, a, top, total):
 @numba.njit(fastmath=True, inline="never", cache=True)
 @no_type_check
 def pair_steps(K, n, a, G, top, up, low, gain, tolerance, limit):
-    """SMO until no pair violates optimality by more than ``tolerance``; returns the number of steps."""
+    """SMO until no pair violates optimality by more than ``tolerance``; returns the number of steps.
+
+    After a first round ``G`` is held less ``level``, its smallest value that matters: late steps may change it by
+    less than float32 keeps of the whole, and would go round in circles.
+    """
     width = K.shape[1]
     for j in range(width):
         up[j] = low[j] = BIG
     for j in range(n):
         up[j] = F(0) if a[j] < top[j] else BIG
         low[j] = F(0) if a[j] > F(0) else BIG
-    steps, drifted = 0, 0
+    steps, drifted, level = 0, 0, F(0)
     while steps < limit:
         if drifted >= 100:  # rounding adds up over the steps
             gradient(K, n, a, G)
-            drifted = 0
+            drifted, level = 0, F(0)
         smallest = BIG
         for j in range(width):
             smallest = min(smallest, G[j] + up[j])
@@ -163,12 +168,16 @@ def pair_steps(K, n, a, G, top, up, low, gain, tolerance, limit):
             excess = max(g - smallest, F(0))
             gain[j] = excess * excess / max(F(2) - F(2) * Ki[j], CURVATURE)
             best = max(best, gain[j])
-        if largest - smallest < max(tolerance, ROUNDING * largest):
+        if largest - smallest < max(tolerance, ROUNDING * (largest + level)):
             if drifted == 0:
-                break
+                return steps
             gradient(K, n, a, G)  # judged by a fresh one
-            drifted = 0
+            drifted, level = 0, F(0)
             continue
+        if drifted == 0 and steps > 0:
+            level, smallest = smallest, F(0)
+            for j in range(width):
+                G[j] -= level
         s = np.int32(width)
         for j in range(width):
             s = min(s, np.int32(j) if gain[j] == best else np.int32(width))
@@ -184,6 +193,7 @@ def pair_steps(K, n, a, G, top, up, low, gain, tolerance, limit):
             G[j] += t * (Ki[j] - Ks[j])
         steps += 1
         drifted += 1
+    gradient(K, n, a, G)
     return steps
 
 
@@ -199,21 +209,26 @@ def improve(K, n, a, G, top, total, up, low, gain, descents, tolerance, limit):
 
 @numba.njit(cache=True)
 @no_type_check
-def boundary(n, a, G, top):
-    """rho: the mean gradient of free support vectors; without one, the middle of what optimality allows."""
-    total, free, above, below = F(0), 0, BIG, -BIG
+def boundary(n, a, G, top, total):
+    """rho: the mean gradient of free support vectors; without one, the middle of what optimality allows.
+
+    Also says whether there was one. A weight as near to a bound as the rounding of the sum is not free: where
+    nu n is a whole number, all weights may belong at bounds, and what rounding left would choose an end.
+    """
+    between, free, above, below = F(0), 0, BIG, -BIG
+    slack = F(1e-6) * total
     for j in range(n):
         if top[j] == F(0):
             continue
-        if a[j] >= top[j]:
+        if a[j] >= top[j] - slack:
             below = max(below, G[j])
-        elif a[j] <= F(0):
+        elif a[j] <= slack:
             above = min(above, G[j])
         else:
-            total += G[j]
+            between += G[j]
             free += 1
     if free:
-        return total / F(free), True
+        return between / F(free), True
     if above == BIG:
         return below, False
     if below == -BIG:

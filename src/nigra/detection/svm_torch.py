@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from nigra.detection.kernel_matrix import GIVEN, SCALE
+from nigra.detection.kernel_matrix import GIVEN, NOTHING, SCALE
 from nigra.detection.svm_solver import CURVATURE, ROUNDING
 from nigra.shapes import Codes
 
@@ -20,6 +20,7 @@ _KERNEL_BYTES = 2**29
 _ROUND = 25
 """Steps between two looks at who is done; each look rebuilds the gradients, so that rounding cannot add up."""
 
+Number = float | np.float32
 Kernels = Float[Tensor, "locations n n"]
 Weights = Float[Tensor, "problems n"]
 
@@ -31,17 +32,16 @@ class OnDevice:
         self.device = torch.device(device)
 
     def fit(
-        self, codes: Codes, usable: Bool[ndarray, " locations"], nu: float, mode: int, gamma: float,
-        tolerance: float, limit: int, weights: Float[ndarray, "locations n"], rho: Float[ndarray, " locations"],
+        self, codes: Codes, usable: Bool[ndarray, " locations"], nu: Number, mode: int, gamma: Number,
+        tolerance: Number, limit: int, weights: Float[ndarray, "locations n"], rho: Float[ndarray, " locations"],
         gammas: Float[ndarray, " locations"], free: Bool[ndarray, " locations"], steps: Int[ndarray, " locations"],
     ) -> None:  # fmt: skip
         """See ``svm_kernels.fit``."""
         n = len(codes)
-        for at in self._parts(np.flatnonzero(usable), n):
+        for at in self._parts(np.flatnonzero(usable), n**2):
             x = self._centred(codes[:, at])
             distances = squared_distances(x, x)
-            width = self._width(codes[:, at], distances, mode)
-            g = torch.full_like(width, float(gamma)) if mode == GIVEN else torch.where(width > 0, 1 / width, 1.0)
+            g = self._gamma(codes[:, at], distances, mode, float(gamma))
             K = torch.exp(-g[:, None, None] * distances)
             a, G, taken = solve(K, torch.full((len(at), n), float(nu), device=self.device), None, tolerance, limit)
             top = torch.ones_like(a)
@@ -55,20 +55,21 @@ class OnDevice:
     ) -> None:  # fmt: skip
         """See ``svm_kernels.score``."""
         out[:] = np.nan
-        for at in self._parts(np.flatnonzero(gammas > 0), max(len(controls), len(codes))):
-            mean = controls[:, at].mean(axis=0)
+        for at in self._parts(np.flatnonzero(gammas > 0), len(controls) * len(codes)):
+            mean = mean_code(controls[:, at])
             distances = squared_distances(self._centred(codes[:, at], mean), self._centred(controls[:, at], mean))
             K = torch.exp(-self._tensor(gammas[at])[:, None, None] * distances)
             out[:, at] = torch.einsum("lmn,ln->ml", K, self._tensor(weights[at])).cpu().numpy()
 
     def leave_one_out(
-        self, codes: Codes, weights: Float[ndarray, "locations n"], gammas: Float[ndarray, " locations"], nu: float,
-        tolerance: float, limit: int, scores: Float[ndarray, "n locations"], rhos: Float[ndarray, "n locations"],
+        self, codes: Codes, weights: Float[ndarray, "locations n"], gammas: Float[ndarray, " locations"],
+        nu: Number, tolerance: Number, limit: int, scores: Float[ndarray, "n locations"],
+        rhos: Float[ndarray, "n locations"],
     ) -> None:  # fmt: skip
         """See ``svm_kernels.leave_one_out``."""
         n = len(codes)
         scores[:] = rhos[:] = np.nan
-        for at in self._parts(np.flatnonzero(gammas > 0), 2 * n):
+        for at in self._parts(np.flatnonzero(gammas > 0), n**3):  # a matrix for each control left out
             x = self._centred(codes[:, at])
             K = torch.exp(-self._tensor(gammas[at])[:, None, None] * squared_distances(x, x))
             out = torch.arange(n, device=self.device).repeat(len(at))  # who is left out of which problem
@@ -81,25 +82,34 @@ class OnDevice:
             scores[:, at] = G.gather(1, out[:, None]).view(len(at), n).T.cpu().numpy()
             rhos[:, at] = r.view(len(at), n).T.cpu().numpy()
 
-    def _parts(self, locations: Int[ndarray, " k"], n: int) -> list[Int[ndarray, " part"]]:
-        """Locations in parts whose kernel matrices fit."""
-        size = max(_KERNEL_BYTES // (4 * n * n), 1)
+    def _parts(self, locations: Int[ndarray, " k"], values: int) -> list[Int[ndarray, " part"]]:
+        """Locations in parts whose kernel matrices, so many values each, fit."""
+        size = max(_KERNEL_BYTES // (4 * values), 1)
         return [locations[begin : begin + size] for begin in range(0, len(locations), size)]
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(self.device)
 
     def _centred(self, codes: Codes, mean: np.ndarray | None = None) -> Float[Tensor, "locations n d"]:
-        mean = codes.mean(axis=0) if mean is None else mean
+        mean = mean_code(codes) if mean is None else mean
         return self._tensor((codes - mean).transpose(1, 0, 2))
 
-    def _width(self, codes: Codes, distances: Kernels, mode: int) -> Float[Tensor, " locations"]:
+    def _gamma(self, codes: Codes, distances: Kernels, mode: int, gamma: float) -> Float[Tensor, " locations"]:
+        if mode == GIVEN:
+            return torch.full((len(distances),), gamma, device=self.device)
         if mode == SCALE:
-            return self._tensor(codes.shape[2] * codes.astype(np.float64).var(axis=(0, 2)))
-        below = torch.tril_indices(distances.shape[1], distances.shape[1], -1, device=self.device)
-        ordered = distances[:, below[0], below[1]].sort(dim=1).values
-        count = ordered.shape[1]  # torch.median takes the lower of two middles
-        return (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2
+            width = self._tensor(codes.shape[2] * codes.astype(np.float64).var(axis=(0, 2)))
+        else:
+            below = torch.tril_indices(distances.shape[1], distances.shape[1], -1, device=self.device)
+            ordered = distances[:, below[0], below[1]].sort(dim=1).values
+            count = ordered.shape[1]  # torch.median takes the lower of two middles
+            width = (ordered[:, (count - 1) // 2] + ordered[:, count // 2]) / 2
+        return torch.where(width > float(NOTHING), 1 / width, 1.0)
+
+
+def mean_code(codes: Codes) -> Float[ndarray, "n_locations d"]:
+    """Mean code per location, exact where all controls' codes are the same."""
+    return codes[0] + (codes - codes[0]).mean(axis=0)
 
 
 def squared_distances(
@@ -111,7 +121,7 @@ def squared_distances(
 
 
 def solve(
-    K: Kernels, a: Weights, top: Weights | None, tolerance: float, limit: int,
+    K: Kernels, a: Weights, top: Weights | None, tolerance: Number, limit: int,
     which: Int[Tensor, " problems"] | None = None,
 ) -> tuple[Weights, Weights, Int[Tensor, " problems"]]:  # fmt: skip
     """SMO from feasible weights ``a``; problem p has the kernel matrix ``K[which[p]]``.
@@ -142,13 +152,15 @@ def _extremes(G: Weights, a: Weights, top: Weights) -> tuple[Tensor, Tensor, Wei
     return smallest, i, torch.where(a > 0, G, -torch.inf)
 
 
-def _violated(G: Weights, a: Weights, top: Weights, tolerance: float) -> Bool[Tensor, " problems"]:
+def _violated(G: Weights, a: Weights, top: Weights, tolerance: Number) -> Bool[Tensor, " problems"]:
     smallest, _, shrinkable = _extremes(G, a, top)
     largest = shrinkable.max(dim=1).values
     return largest - smallest >= torch.clamp(float(ROUNDING) * largest, min=float(tolerance))
 
 
-def _step(K: Kernels, G: Weights, a: Weights, top: Weights, at: Int[Tensor, " problems"], tolerance: float) -> None:
+def _step(
+    K: Kernels, G: Weights, a: Weights, top: Weights, at: Int[Tensor, " problems"], tolerance: Number
+) -> None:
     """One pair per problem, chosen to second order, moved as far as it gains; solved problems move nothing."""
     smallest, i, shrinkable = _extremes(G, a, top)
     Ki = K[at, i]
@@ -167,11 +179,12 @@ def _step(K: Kernels, G: Weights, a: Weights, top: Weights, at: Int[Tensor, " pr
 
 def boundary(a: Weights, G: Weights, top: Weights) -> tuple[Float[Tensor, " problems"], Bool[Tensor, " problems"]]:
     """See ``svm_solver.boundary``."""
-    there = top > 0
-    free = (a > 0) & (a < top)
+    slack = 1e-6 * a.sum(1, keepdim=True)
+    there, full, empty = top > 0, a >= top - slack, a <= slack
+    free = there & ~full & ~empty
     count = free.sum(1)
     mean = torch.where(free, G, 0).sum(1) / count.clamp(min=1)
-    above = torch.where(there & (a <= 0), G, torch.inf).min(1).values
-    below = torch.where(there & (a >= top), G, -torch.inf).max(1).values
+    above = torch.where(there & empty & ~full, G, torch.inf).min(1).values
+    below = torch.where(there & full, G, -torch.inf).max(1).values
     middle = torch.where(above.isinf(), below, torch.where(below.isinf(), above, (above + below) / 2))
     return torch.where(count > 0, mean, middle), count > 0
