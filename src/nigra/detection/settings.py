@@ -1,6 +1,5 @@
 """A detector as a term of a run: its kind, what it reads, and the parameters of its kind."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +15,7 @@ from nigra.detection.student_mixture import StudentMixture
 Reads = Literal["codes", "residuals", "intensities"]
 """What a detector is fitted on: codes of patches, input minus reconstruction per channel, or the scaled maps."""
 
-ERROR = "error"
+ERROR: Literal["error"] = "error"
 """The kind that is no detector: the joint reconstruction error itself."""
 
 
@@ -24,7 +23,7 @@ ERROR = "error"
 class Kind:
     """How a kind of detector is made: its class, what it reads unless told otherwise, its settings by name."""
 
-    make: Callable[..., Detector]
+    make: type[Detector]
     reads: Reads
     settings: dict[str, str]
     on_device: bool = True
@@ -56,6 +55,9 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 """The kinds by name."""
 
+PER_LOCATION = tuple(name for name, kind in KINDS.items() if kind.make.per_location)
+"""Kinds that have a fit of their own at every location, from as many codes as there are controls."""
+
 
 class DetectorSettings(BaseModel):
     """One detector of a run; what is left out stays as its class has it."""
@@ -73,7 +75,7 @@ class DetectorSettings(BaseModel):
         "", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$", description="its name in this run; empty: its kind"
     )
     reads: Reads | None = Field(
-        None, description="codes (patch models), residuals (input minus reconstruction), or intensities (no model); "
+        None, description="codes (patch models), residuals (input minus reconstruction) or intensities (no model); "
         "null: residuals for z, codes for the others",
     )  # fmt: skip
     nu: float | None = Field(
@@ -138,6 +140,15 @@ class DetectorSettings(BaseModel):
         given: dict[str, Any] = {to: getattr(self, name) for name, to in kind.settings.items()}
         given = {name: value for name, value in given.items() if value is not None}
         return kind.make(**given, **({"device": device} if kind.on_device else {}))
+
+
+def method_label(model: str, detector: str) -> str:
+    """One name for a model with a detector; the model's own for its reconstruction error.
+
+    >>> method_label("mlcn2021-sae", "error"), method_label("mlcn2021-sae", "z")
+    ('mlcn2021-sae', 'mlcn2021-sae+z')
+    """
+    return model if detector == ERROR else f"{model}+{detector}"
 
 
 class ClusterSettings(BaseModel):

@@ -51,6 +51,8 @@ def check(run: Run, stages: tuple[str, ...]) -> None:
 
 
 def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:
+    for path in run.folder.glob("**/.writing-*"):  # left by a killed process; the lock says that nobody writes
+        path.unlink()
     run.begin()
     steps = Steps(console, count_steps(run, stages))
     actions = {"train": train_all, "score": score_all, "evaluate": evaluate_all, "report": report_all}

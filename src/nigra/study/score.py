@@ -14,7 +14,7 @@ import numpy as np
 from nigra.cohort.splits import Draw
 from nigra.detection.calibration import Threshold, fit_threshold, leave_fold_out_abnormal
 from nigra.detection.detector import Detector, score_map_values
-from nigra.detection.settings import ERROR, Reads
+from nigra.detection.settings import ERROR, PER_LOCATION, Reads
 from nigra.errors import NigraError
 from nigra.files import create_array, key_in, read_json, write_image, write_json
 from nigra.provenance import hash_settings, record, refuse_fitted
@@ -74,7 +74,7 @@ def methods_of(run: Run, model: ModelSettings | None) -> list[Method]:
 
 def score_all(run: Run, steps: Steps) -> None:
     """Score every method and draw that is not yet scored, and write its threshold and maps."""
-    for sentence in run.settings.left_out:
+    for sentence in [*run.settings.left_out, *few_controls(run)]:
         steps.say(sentence)
     for model in models_of(run):
         for draw in run.draws:
@@ -89,6 +89,18 @@ def score_all(run: Run, steps: Steps) -> None:
                     _score_draw(run, model, draw, todo, steps, tick)
             for method in methods:
                 calibrate(run, method, draw)
+
+
+def few_controls(run: Run, enough: int = 10) -> list[str]:
+    """A caution where detectors per location have so few controls that thresholds cannot be trusted."""
+    fewest = min(len(part.train) for draw in run.draws for part in run.parts(draw))
+    kinds = {method.detector.label for method in run.settings.methods if method.detector.kind in PER_LOCATION}
+    if fewest >= enough or not kinds:
+        return []
+    return [
+        f"Caution: {', '.join(sorted(kinds))} see as few as {fewest} controls; below {enough}, more or fewer voxels "
+        "than promised may be called abnormal. Take more controls, or more folds."
+    ]
 
 
 def is_scored(run: Run, method: Method, draw: Draw) -> bool:
