@@ -88,7 +88,7 @@ class Detector(ABC, BaseEstimator):
         return np.where(self.decision_function(codes, subjects) < 0, -1, 1)
 
     def training_decisions(self, codes: Codes) -> CodeScores:
-        """Decisions on the controls of the fit themselves: each left out where the detector can, else plain ones."""
+        """Decisions on the controls of the fit: each left out where the detector can do that, else plain ones."""
         return self._score_all(codes, None) - self.offset_
 
     @abstractmethod

@@ -98,8 +98,8 @@ def few_controls(run: Run, enough: int = 10) -> list[str]:
     if fewest >= enough or not kinds:
         return []
     return [
-        f"Caution: {', '.join(sorted(kinds))} see as few as {fewest} controls; below {enough}, more or fewer voxels "
-        "than promised may be called abnormal. Take more controls, or more folds."
+        f"Caution: {', '.join(sorted(kinds))} see as few as {fewest} controls; below {enough}, more or fewer "
+        "voxels than promised may be called abnormal. Take more controls, or more folds."
     ]
 
 
