@@ -11,7 +11,7 @@ def test_everything_is_measured() -> None:
     told: list[float] = []
     found = {c.name: c for c in dense.measure(quick=True, tick=lambda done, text: told.append(done))}
     against = [c for c in found.values() if c.peers]
-    assert len(against) == 4
+    assert len(against) == 6
     for comparison in against:
         assert comparison.largest_difference is not None
         assert comparison.largest_difference <= 1e-6
@@ -19,6 +19,7 @@ def test_everything_is_measured() -> None:
         assert comparison.peers[0].rate > 0
         assert "batches of" in comparison.peers[0].note
     assert found["dense-mlcn2021-sae-codes"].goals.ratio == {dense.PEER: 40}
+    assert found["dense-mlcn2021-sae-codes-a-row-each"].goals.ratio == {}
     assert found["dense-mlcn2021-sae-central-errors"].goals.ratio == {dense.PEER: 10}
     assert found["dense-subject-isbi2023-sae-1.5mm"].goals.rate == pytest.approx(1 / 6)
     assert found["dense-subject-isbi2023-sae-2mm"].goals.rate == pytest.approx(1 / 3)
