@@ -71,7 +71,7 @@ class VoxelwiseOneClassSVM(Detector):
             raise NigraError("this VoxelwiseOneClassSVM is not fitted yet; call fit with controls' codes first.")
         scores = np.empty((self.n_subjects_, self.n_locations_), np.float32)
         rhos = np.empty_like(scores)
-        for at in blocks(self.codes_):
+        for at in _parts(self.codes_):
             codes = _as_compiled(self.codes_[:, at])
             found = np.empty((2, *codes.shape[:2]), np.float32)
             self._solver.leave_one_out(
@@ -101,9 +101,10 @@ class VoxelwiseOneClassSVM(Detector):
         self.offset_ = np.full((1, locations), np.nan, np.float32)
         self.free_ = np.zeros(locations, bool)
         steps = np.zeros(locations, np.int64)
-        for at in blocks(codes):
+        for at in _parts(codes):
             block = _as_compiled(codes[:, at])
-            usable = (np.abs(block) < _LARGEST).all(axis=(0, 2))  # False for NaN
+            usable = np.empty(block.shape[1], bool)
+            svm_kernels.usable(block, np.float32(_LARGEST), usable)
             self._solver.fit(
                 block, usable, np.float32(self.nu), mode, np.float32(gamma), np.float32(self.tolerance / 4), _LIMIT,
                 self.weights_[at], self.offset_[0, at], self.gamma_[at], self.free_[at], steps[at],
@@ -146,11 +147,26 @@ class VoxelwiseOneClassSVM(Detector):
             return GIVEN, 1 / global_width(codes, self.gamma)
         return (SCALE if self.gamma == "scale" else MEDIAN), 1.0
 
+    def _score_all(self, codes: Codes, tick: Tick | None) -> CodeScores:
+        if _parts(codes) == _parts(self.codes_) == [slice(0, self.n_locations_)]:
+            scores = self._score(codes, slice(0, self.n_locations_))
+            if tick:
+                tick(1.0, f"{self.n_locations_}/{self.n_locations_} locations")
+            return scores
+        return super()._score_all(codes, tick)
+
     def _score(self, codes: Codes, at: slice | ndarray) -> CodeScores:
         controls, scores = _as_compiled(self.codes_[:, at]), np.empty(codes.shape[:2], np.float32)
-        self._solver.score(controls, self.weights_[at], self.gamma_[at], _as_compiled(codes), scores)
-        scores[~np.isfinite(codes).all(axis=2)] = np.nan
+        new = _as_compiled(codes)
+        self._solver.score(controls, self.weights_[at], self.gamma_[at], new, scores)
+        svm_kernels.mark(new, scores)
         return scores
+
+
+def _parts(codes: Codes) -> list[slice]:
+    """Locations in one part where codes can be read as they are; else in blocks, each to be converted."""
+    as_it_is = codes.dtype == np.float32 and codes.flags.carray and type(codes) is ndarray
+    return [slice(0, codes.shape[1])] if as_it_is else list(blocks(codes))
 
 
 def _as_compiled(codes: Codes) -> Codes:

@@ -36,6 +36,62 @@ BLOCK = 64
 
 @numba.njit(parallel=True, nogil=True, cache=True)
 @no_type_check
+def usable(codes, largest, out):
+    """Fill ``out`` (locations,): whether all codes there are finite and smaller than ``largest``."""
+    for b in numba.prange((codes.shape[1] + BLOCK - 1) // BLOCK):
+        usable_block(b, codes, largest, out)
+
+
+@numba.njit(cache=True)
+@no_type_check
+def usable_block(b, codes, largest, out):
+    """One block of ``usable``."""
+    begin, end = b * BLOCK, min((b + 1) * BLOCK, codes.shape[1])
+    out[begin:end] = True
+    for i in range(codes.shape[0]):
+        for where in range(begin, end):
+            good = True
+            for k in range(codes.shape[2]):
+                good &= abs(codes[i, where, k]) < largest  # False for NaN
+            out[where] &= good
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+@no_type_check
+def mark(codes, scores):
+    """NaN into ``scores`` (m, locations) where a code is not finite."""
+    for b in numba.prange((codes.shape[1] + BLOCK - 1) // BLOCK):
+        mark_block(b, codes, scores)
+
+
+@numba.njit(cache=True)
+@no_type_check
+def mark_block(b, codes, scores):
+    """One block of ``mark``."""
+    for i in range(codes.shape[0]):
+        for where in range(b * BLOCK, min((b + 1) * BLOCK, codes.shape[1])):
+            good = True
+            for k in range(codes.shape[2]):
+                good &= abs(codes[i, where, k]) < np.inf
+            if not good:
+                scores[i, where] = np.nan
+
+
+@numba.njit(cache=True)
+@no_type_check
+def nearby(codes, begin):
+    """A copy of a block's codes, read subject by subject: far-off memory, read place by place, is waited for."""
+    n, locations, d = codes.shape
+    near = np.empty((n, min(BLOCK, locations - begin), d), np.float32)
+    for i in range(n):
+        for where in range(near.shape[1]):
+            for k in range(d):
+                near[i, where, k] = codes[i, begin + where, k]
+    return near
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+@no_type_check
 def fit(codes, usable, nu, mode, gamma, tolerance, limit, weights, rho, gammas, free, steps):
     """Solve every usable location of ``codes`` (n, locations, d); the last five arguments are filled.
 
@@ -55,10 +111,12 @@ def fit_block(b, codes, usable, nu, mode, gamma, tolerance, limit, weights, rho,
     x, norms, mean, K, bits, work = workspace(n, width, d)
     flat, power = K.ravel()[: n * width], bits.view(np.float32)
     a, G, up, low, gain, top = work[0], work[1], work[2], work[3], work[4], work[5]
-    for where in range(b * BLOCK, min((b + 1) * BLOCK, locations)):
+    begin = b * BLOCK
+    near = nearby(codes, begin)
+    for where in range(begin, min(begin + BLOCK, locations)):
         if not usable[where]:
             continue
-        gammas[where] = kernel_width(codes, where, mode, gamma, mean, x, norms, K)
+        gammas[where] = kernel_width(near, where - begin, mode, gamma, mean, x, norms, K)
         exponentials(flat, gammas[where], bits, power)
         for j in range(n):
             a[j] = nu
@@ -95,7 +153,9 @@ def score_block(b, controls, weights, gammas, codes, out):
     columns, norms = np.zeros(d * width, np.float32), np.zeros(width, np.float32)
     distances, bits = np.zeros((m + 1) * width, np.float32), np.zeros(m * width, np.int32)
     power, a = bits.view(np.float32), np.zeros(width, np.float32)
-    for where in range(b * BLOCK, min((b + 1) * BLOCK, locations)):
+    begin = b * BLOCK
+    old, new = nearby(controls, begin), nearby(codes, begin)
+    for where in range(begin, min(begin + BLOCK, locations)):
         if not gammas[where] > F(0):
             for i in range(m):
                 out[i, where] = np.nan
@@ -104,14 +164,14 @@ def score_block(b, controls, weights, gammas, codes, out):
         for j in range(n):
             support += weights[where, j] > F(0)
         w = (support + 7) // 8 * 8
-        means(controls, where, mean)
-        centre(codes, where, mean, rows)
+        means(old, where - begin, mean)
+        centre(new, where - begin, mean, rows)
         supports, a[:], columns[:] = columns[: d * w].reshape((d, w)), F(0), F(0)
         support = 0
         for j in range(n):
             if weights[where, j] > F(0):
                 for k in range(d):
-                    supports[k, support] = controls[j, where, k] - mean[k]
+                    supports[k, support] = old[j, where - begin, k] - mean[k]
                 a[support] = weights[where, j]
                 support += 1
         squared_norms(rows, row_norms)
