@@ -20,7 +20,7 @@ from nigra.files import create_array
 from nigra.shapes import Codes
 
 DType = type[np.float16] | type[np.float32]
-"""float16 has three digits, enough for codes that a detector standardises anyway."""
+"""float16 has three digits, far finer than people differ in most codes (docs/concepts/detectors.md)."""
 
 
 def size_bytes(n_subjects: int, n_locations: int, d: int, dtype: DType = np.float16) -> int:
