@@ -312,6 +312,10 @@ def _bench(parsed: argparse.Namespace) -> None:
     names = chosen(parsed.name)  # a wrong name is told before anything slow is imported
     if parsed.threads is not None and parsed.threads < 1:
         raise NigraError(f"--threads: at least one thread is needed (found {parsed.threads}).")
+    if parsed.json and parsed.json.is_dir():
+        raise NigraError(f"--json: {parsed.json} is a folder; give the name of a file to write.")
+    if parsed.json and not parsed.json.resolve().parent.is_dir():
+        raise NigraError(f"--json: {parsed.json.parent} is no folder; make it first.")
     from rich.console import Console
 
     from nigra.bench.machine import cores
@@ -320,6 +324,10 @@ def _bench(parsed: argparse.Namespace) -> None:
     from nigra.study.progress import Steps
     from nigra.training import limit_threads
 
+    if parsed.threads and parsed.threads > cores():
+        raise NigraError(
+            f"--threads: this machine has {cores()} cores (found {parsed.threads}); give at most that."
+        )
     limit_threads(parsed.threads or cores())
     steps = Steps(Console(stderr=True), total=len(names))
     content = run_bench(parsed.name, parsed.quick, parsed.json, steps)

@@ -74,7 +74,7 @@ def _sentence(place: str, details: list[ErrorDetails]) -> str:
     if detail["type"] == "missing":
         return f"{place} is missing; add it."
     messages = [_PLAIN.get(each["type"]) or each["msg"].removeprefix("Value error, ") for each in details]
-    message = ", or ".join(dict.fromkeys(messages))
+    message = ", or ".join(dict.fromkeys(messages)).removesuffix(".")
     given = detail.get("input")
     shown = "" if isinstance(given, dict | list) else f" (found {given!r})"
     return f"{place}: {message[0].lower()}{message[1:]}{shown}."

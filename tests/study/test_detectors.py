@@ -83,7 +83,7 @@ def test_scores_equal_a_detector_fitted_by_hand(study: Path) -> None:
             return np.stack([scorer.codes(source, int(run.cohort.rows([name])[0])) for name in names])
 
         svm = VoxelwiseOneClassSVM(nu=0.2).fit(codes(list(part.train)).astype(np.float16))
-        expected = -svm.decision_function(codes(list(names)))
+        expected = svm.margin() - svm.decision_function(codes(list(names)))
         ids = scored.test_ids if names is draw.test else scored.calibration_ids
         got = rows[[ids.index(name) for name in names]]
         np.testing.assert_allclose(got, expected, atol=2e-5)
@@ -212,12 +212,35 @@ def test_no_model_is_needed_where_maps_are_read(tmp_path: Path) -> None:
         ({"models": [{"preset": "mlcn2021-ae"}], "detectors": [{"kind": "nearest"}]}, "mlcn2021-ae has no nearest"),
         ({"models": []}, "name a model"),
         ({"models": [{"preset": "mlcn2021-ae", "name": "intensities"}]}, "scores without a model"),
+        ({"detectors": [{"kind": "z", "name": "error"}]}, "error is the name of the reconstruction error"),
+        ({"detectors": [{"kind": "ensemble-svm", "nu": 1}]}, "nu must be below 1 for ensemble-svm"),
+        ({"detectors": [{"kind": "mahalanobis", "shrinkage": 3}]}, "less than or equal to 1"),
+        ({"detectors": [{"kind": "student-mixture", "components": 0}]}, "greater than 0"),
+        ({"detectors": [{"kind": "one-class-svm", "gamma": 2.0, "gamma_per": "global"}]}, "the same everywhere"),
+        ({"detectors": [{"kind": "student-mixture", "online": True, "tolerance": 0.1}]}, "goes with batch EM"),
         ({"detectors": [{"kind": "ensemble-svm", "gamma": "median"}]}, "gamma: median is for one-class-svm"),
     ],
 )
 def test_detectors_that_make_no_sense_are_one_sentence(content: dict[str, object], sentence: str) -> None:
     with pytest.raises(NigraError, match=sentence):
         settings_from(content)
+
+
+def test_too_few_controls_for_a_detector_are_told_before_any_training(tmp_path: Path) -> None:
+    settings = many(detectors=[{"kind": "nearest", "neighbours": 9}])
+    make_study(tmp_path)
+    with pytest.raises(NigraError, match="nearest needs 11 controls, but a part of a draw has 4"):
+        run_study(tmp_path, settings, ONE)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_a_killed_scoring_left_is_removed(tmp_path: Path) -> None:
+    stale = tmp_path / "runs/quick/.writing-abc.npy"
+    make_study(tmp_path)
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"half")
+    run_study(tmp_path, many(models=[], detectors=DETECTORS[4:5]), ONE, ("score",))
+    assert not stale.exists()
 
 
 def test_regions_of_methods_are_compared_on_the_same_subjects(study: Path) -> None:
@@ -228,3 +251,28 @@ def test_regions_of_methods_are_compared_on_the_same_subjects(study: Path) -> No
         .agg(lambda x: tuple(sorted(set(x))))
     )
     assert len(set(subjects)) == 1
+
+
+def test_a_subject_without_any_score_is_named_before_it_erases_everybody(tmp_path: Path) -> None:
+    settings = many(models=[], detectors=DETECTORS[4:5])
+    make_study(tmp_path)
+    volumes = np.load(tmp_path / "cohort/volumes.npy", mmap_mode="r+")
+    volumes[-1] = np.nan  # the last patient
+    volumes.flush()
+    with pytest.raises(NigraError, match=r"sub-P3 has no scored voxel by intensities\+z-maps"):
+        run_study(tmp_path, settings, ONE, STAGES)
+
+
+@pytest.mark.parametrize("rows", ["0", '["a"]', "[99]", "null"])
+def test_a_damaged_note_of_rows_is_not_taken_up(tmp_path: Path, rows: str) -> None:
+    settings = many(models=[], detectors=DETECTORS[4:5])
+    make_study(tmp_path)
+    run_study(tmp_path, settings, ONE, STAGES)
+    folder = tmp_path / "runs/quick/intensities/draw-00/z-maps"
+    before = (folder / "scores.npy").read_bytes()
+    content = read_json(folder / "scores.json")
+    (folder / "scores-so-far.json").write_text(f'{{"key": "{content["key"]}", "rows": {rows}}}')
+    (folder / "scores-so-far.npy").write_bytes(before[:128] + bytes(len(before) - 128))
+    (folder / "scores.json").unlink()
+    run_study(tmp_path, settings, ONE, STAGES)
+    assert (folder / "scores.npy").read_bytes() == before

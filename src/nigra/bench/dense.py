@@ -1,5 +1,6 @@
 """Dense scoring against patch by patch at its best batch; whole subjects; memory over many subjects."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -16,6 +17,7 @@ from nigra.bench.interleave import Comparison, Goals, interleave, part
 from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
 from nigra.models.published import PRESETS, build
 from nigra.models.siamese import Model
+from nigra.scoring.codes import CodeStore
 from nigra.scoring.dense import DenseEncoder, dense_maps, parts_of
 from nigra.scoring.errors import joint_error
 from nigra.scoring.scorer import Scorer
@@ -52,6 +54,13 @@ def measure(quick: bool = False, tick: Tick | None = None) -> list[Comparison]:
     works += [partial(_whole_subject, preset, grid, quick) for preset, grid in WHOLE]
     works.append(partial(_memory, quick))
     return [work(part(tick, at, len(works))) for at, work in enumerate(works)]
+
+
+TITLES: dict[What, str] = {
+    "codes": "Codes of every voxel of the volume, held in the slices' maps, {}",
+    "codes, a row each": "Codes of every voxel of the brain, written out a row each, {}",
+    "central errors": "Central errors of every voxel of the brain, {}",
+}
 
 
 def model_of(preset: str) -> tuple[Model, Patches]:
@@ -134,7 +143,7 @@ def _against_patches(preset: str, what: What, quick: bool, tick: Tick) -> Compar
     difference = np.abs(dense()[spread] - call(everywhere[spread], batch=batch)).max()
     return Comparison(
         name=f"dense-{preset}-{what.replace(',', '').replace(' ', '-')}",
-        title=f"{what.capitalize()}, of every voxel, {preset}",
+        title=TITLES[what].format(preset),
         work="voxels",
         ours=ours,
         peers=peers,
@@ -158,15 +167,19 @@ def _whole_subject(preset: str, grid: str, quick: bool, tick: Tick) -> Compariso
     noise = samples.codes(controls, *mine.shape)
     noise *= mine.std()
     noise += mine
-    svm = VoxelwiseOneClassSVM(nu=libsvm.NU, gamma="scale", tolerance=libsvm.TOLERANCE).fit(noise)
-    del noise
+    svm = VoxelwiseOneClassSVM(nu=libsvm.NU, gamma="scale", tolerance=libsvm.TOLERANCE)
 
     def whole() -> None:
         codes = scorer.score(source, 0, codes=True).codes
         assert codes is not None
         svm.score_samples(codes[None])
 
-    ours, _ = interleave(1, whole, {}, 2 if quick else 5, notes={"nigra": scorer.way}, tick=tick)
+    with tempfile.TemporaryDirectory() as folder, CodeStore(Path(folder) / "codes.npy", *noise.shape) as store:
+        for row in range(controls):
+            store.write(row, noise[row])
+        del noise
+        svm.fit(store.codes)  # as in a run: controls' codes are float16 on disk
+        ours, _ = interleave(1, whole, {}, 2 if quick else 5, notes={"nigra": scorer.way}, tick=tick)
     voxels = int(source.mask.sum())
     return Comparison(
         name=f"dense-subject-{preset}-{grid.replace(' ', '')}",

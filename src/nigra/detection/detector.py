@@ -2,7 +2,7 @@
 
 ``fit`` sees the codes of controls, (subjects, locations, d); ``score_samples`` gives one score per subject and
 location, **higher = more normal** as in scikit-learn. Score maps have the other sign (higher = more abnormal):
-``score_map_values`` is the one place where it is turned.
+``score_map_values`` and, for the controls of a fit, ``training_map_values`` are where it is turned.
 """
 
 from abc import ABC, abstractmethod
@@ -48,14 +48,21 @@ class Detector(ABC, BaseEstimator):
         Raises:
             NigraError: no codes, too few subjects, or a detector that gives one constant score (law 6).
         """
+        _refuse_shape(codes)
         if codes.size == 0:
             raise NigraError(f"codes have shape {codes.shape}; a detector needs subjects, locations and features.")
+        if len(set(subjects)) < len(subjects):
+            raise NigraError(f"{max(subjects, key=list(subjects).count)} is given twice; give each control once.")
         if subjects and len(subjects) != len(codes):
             raise NigraError(f"{len(codes)} subjects' codes came with {len(subjects)} ids; give one id each.")
         self.n_subjects_, self.n_locations_, self.n_features_in_ = codes.shape
         self.fitted_on_ = tuple(subjects)
-        self._fit(codes, tick)
-        self._refuse_constant(codes)
+        try:
+            self._fit(codes, tick)
+            self._refuse_constant(codes)
+        except BaseException:
+            del self.n_features_in_  # or half a fit would pass for one
+            raise
         return self
 
     def score_samples(self, codes: Codes, subjects: Sequence[str] = (), tick: Tick | None = None) -> CodeScores:
@@ -66,6 +73,9 @@ class Detector(ABC, BaseEstimator):
         """
         if not hasattr(self, "n_features_in_"):
             raise NigraError(f"this {type(self).__name__} is not fitted yet; call fit with controls' codes first.")
+        _refuse_shape(codes)
+        if subjects and len(subjects) != len(codes):
+            raise NigraError(f"{len(codes)} subjects' codes came with {len(subjects)} ids; give one id each.")
         refuse_fitted("detector", self.fitted_on_, list(subjects))
         if codes.shape[2] != self.n_features_in_:
             raise NigraError(
@@ -87,6 +97,15 @@ class Detector(ABC, BaseEstimator):
         """1 normal, -1 abnormal; without a score (NaN) nothing is called abnormal."""
         return np.where(self.decision_function(codes, subjects) < 0, -1, 1)
 
+    @property
+    def fewest_subjects(self) -> int:
+        """Controls needed to fit."""
+        return 2
+
+    def margin(self) -> float:
+        """What score maps take off decisions, so that fits on more and on fewer controls can share a threshold."""
+        return 0.0
+
     def training_decisions(self, codes: Codes) -> CodeScores:
         """Decisions on the controls of the fit: each left out where the detector can do that, else plain ones."""
         return self._score_all(codes, None) - self.offset_
@@ -99,7 +118,9 @@ class Detector(ABC, BaseEstimator):
         """Scores of checked codes, one block of locations after the other."""
         scores = np.empty(codes.shape[:2], np.float32)
         for at in blocks(codes):
-            scores[:, at] = self._score(np.asarray(codes[:, at], np.float32), at)
+            block = np.asarray(codes[:, at], np.float32)
+            scores[:, at] = self._score(block, at)
+            scores[:, at][~np.isfinite(block).all(axis=2)] = np.nan  # an infinite code is no code
             if tick:
                 tick(at.stop / codes.shape[1], f"{at.stop}/{codes.shape[1]} locations")
         return scores
@@ -114,7 +135,7 @@ class Detector(ABC, BaseEstimator):
         finite = scores[np.isfinite(scores)]
         if finite.size == 0:
             raise NigraError(
-                "no location has finite codes of all controls; check the mask and the model's training."
+                "no control has a score at any location looked at; check the mask and the model's training."
             )
         if scores.size > 1 and finite.min() == finite.max():
             raise NigraError(
@@ -130,12 +151,27 @@ class Detector(ABC, BaseEstimator):
 
 
 def score_map_values(detector: Detector, codes: Codes, subjects: Sequence[str] = ()) -> CodeScores:
-    """Score map values, higher = more abnormal: the negative of the decision function."""
-    return -detector.decision_function(codes, subjects)
+    """Score map values, higher = more abnormal: the negative of the decision function, less the margin."""
+    return detector.margin() - detector.decision_function(codes, subjects)
+
+
+def training_map_values(detector: Detector, codes: Codes) -> CodeScores:
+    """Score map values of the controls of the fit, from their ``training_decisions``."""
+    return detector.margin() - detector.training_decisions(codes)
+
+
+def _refuse_shape(codes: object) -> None:
+    if not isinstance(codes, ndarray) or codes.ndim != 3 or codes.dtype.kind not in "fiu":
+        found = f"shape {codes.shape}" if isinstance(codes, ndarray) else f"a {type(codes).__name__}"
+        raise NigraError(
+            f"codes are an array of numbers (subjects, locations, d), but found {found}; reshape them."
+        )
 
 
 def check_device(device: str) -> None:
     """Refuse a GPU where torch sees none."""
+    if device != "cpu" and not device.startswith("cuda"):
+        raise NigraError(f"the device is {device}; give cpu or cuda.")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise NigraError(f"the device is {device}, but torch sees no GPU here; use device cpu.")
 
@@ -159,6 +195,6 @@ def blocks(codes: Codes, limit: int | None = None) -> Iterator[slice]:
     [(0, 5)]
     """
     subjects, locations, d = codes.shape
-    size = max((limit or BLOCK_BYTES) // (4 * subjects * d), 1)
+    size = max((limit or BLOCK_BYTES) // max(4 * subjects * d, 1), 1)
     for begin in range(0, locations, size):
         yield slice(begin, min(begin + size, locations))

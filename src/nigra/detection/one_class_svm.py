@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.spatial.distance import pdist
 
 from nigra.detection import svm_kernels, svm_torch
-from nigra.detection.detector import Detector, blocks, check_device
+from nigra.detection.detector import Detector, blocks, check_device, contamination_offset
 from nigra.detection.kernel_matrix import GIVEN, MEDIAN, SCALE
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
@@ -37,6 +37,7 @@ class VoxelwiseOneClassSVM(Detector):
         gamma_per: one gamma per "location", or one "global" one for all, from their mean width.
         tolerance: largest violation of optimality. Solutions reach a quarter of it: two solvers, each within the
             tolerance, may differ by more than it.
+        contamination: share of controls' left-out decisions below ``margin``.
         device: "cpu" (numba) or "cuda" (torch); decisions agree to 1e-4.
 
     Fitted: ``weights_`` (locations, subjects), ``offset_`` (1, locations), ``gamma_`` (locations,), ``free_``
@@ -45,10 +46,10 @@ class VoxelwiseOneClassSVM(Detector):
 
     def __init__(
         self, nu: float = 0.1, gamma: Gamma = "scale", gamma_per: Literal["location", "global"] = "location",
-        tolerance: float = 1e-5, device: str = "cpu",
+        tolerance: float = 1e-5, contamination: float = 0.02, device: str = "cpu",
     ) -> None:  # fmt: skip
         self.nu, self.gamma, self.gamma_per = nu, gamma, gamma_per
-        self.tolerance, self.device = tolerance, device
+        self.tolerance, self.contamination, self.device = tolerance, contamination, device
 
     def leave_one_out_scores(self, tick: Tick | None = None) -> CodeScores:
         """The score of each control by a machine refitted without it; gamma stays that of all controls.
@@ -61,6 +62,16 @@ class VoxelwiseOneClassSVM(Detector):
         """The decision of each control by a machine refitted without it: the score less that machine's rho."""
         scores, rhos = self._leave_one_out(tick)
         return scores - rhos
+
+    def margin(self) -> float:
+        """The ``contamination`` quantile of the decisions on controls left out; found once, when first asked for.
+
+        rho fits the very controls it was found from, and grows with their number: decisions on new people come
+        out lower, by another amount for another number of controls. Less this margin they agree.
+        """
+        if not hasattr(self, "margin_"):
+            self.margin_ = contamination_offset(self.leave_one_out_decisions(), self.contamination)
+        return self.margin_
 
     def training_decisions(self, codes: Codes) -> CodeScores:
         """See ``Detector.training_decisions``: each control left out."""
@@ -95,6 +106,8 @@ class VoxelwiseOneClassSVM(Detector):
         if n < 2:
             raise NigraError(f"a one-class SVM needs 2 controls or more, but got {n}; add controls.")
         self.codes_ = codes
+        if hasattr(self, "margin_"):
+            del self.margin_
         mode, gamma = self._mode(codes)
         self.weights_ = np.zeros((locations, n), np.float32)
         self.gamma_ = np.full(locations, np.nan, np.float32)
@@ -116,6 +129,8 @@ class VoxelwiseOneClassSVM(Detector):
     def _check(self) -> None:
         if not 0 < self.nu <= 1:
             raise NigraError(f"nu is {self.nu:g}; give a share above 0 and up to 1, such as 0.1.")
+        if self.gamma_per not in ("location", "global"):
+            raise NigraError(f"gamma_per is {self.gamma_per!r}; give location or global.")
         if isinstance(self.gamma, str) and self.gamma not in ("scale", "median"):
             raise NigraError(f"gamma is {self.gamma!r}; give scale, median or a number above 0.")
         if not isinstance(self.gamma, str) and not 0 < self.gamma < 1e30:
@@ -156,10 +171,13 @@ class VoxelwiseOneClassSVM(Detector):
         return super()._score_all(codes, tick)
 
     def _score(self, codes: Codes, at: slice | ndarray) -> CodeScores:
-        controls, scores = _as_compiled(self.codes_[:, at]), np.empty(codes.shape[:2], np.float32)
-        new = _as_compiled(codes)
-        self._solver.score(controls, self.weights_[at], self.gamma_[at], new, scores)
-        svm_kernels.mark(new, scores)
+        controls, scores = self.codes_[:, at], np.empty(codes.shape[:2], np.float32)
+        weights, gamma = self.weights_[at], self.gamma_[at]
+        for part in _parts(controls):  # all controls' codes there are many times the given ones
+            new, found = _as_compiled(codes[:, part]), np.empty((len(codes), part.stop - part.start), np.float32)
+            self._solver.score(_as_compiled(controls[:, part]), weights[part], gamma[part], new, found)
+            svm_kernels.mark(new, found)
+            scores[:, part] = found
         return scores
 
 

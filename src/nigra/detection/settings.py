@@ -1,9 +1,9 @@
 """A detector as a term of a run: its kind, what it reads, and the parameters of its kind."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from nigra.detection.detector import Detector
 from nigra.detection.gaussian import VoxelwiseMahalanobis, VoxelwiseZ
@@ -14,6 +14,9 @@ from nigra.detection.student_mixture import StudentMixture
 
 Reads = Literal["codes", "residuals", "intensities"]
 """What a detector is fitted on: codes of patches, input minus reconstruction per channel, or the scaled maps."""
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Width = Annotated[float, Field(gt=0, lt=1e30)]
 
 ERROR: Literal["error"] = "error"
 """The kind that is no detector: the joint reconstruction error itself."""
@@ -62,7 +65,7 @@ PER_LOCATION = tuple(name for name, kind in KINDS.items() if kind.make.per_locat
 class DetectorSettings(BaseModel):
     """One detector of a run; what is left out stays as its class has it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     kind: Literal[
         "error", "one-class-svm", "ensemble-svm", "subject-svm", "mahalanobis", "z", "nearest", "student-mixture"
     ] = Field(
@@ -72,7 +75,10 @@ class DetectorSettings(BaseModel):
         "itself (midl2023); mahalanobis, z, nearest: per voxel; student-mixture: t mixture of the whole brain",
     )
     name: str = Field(
-        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$", description="its name in this run; empty: its kind"
+        "",
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9_-]*)?$",
+        max_length=60,
+        description="its name in this run; empty: its kind",
     )
     reads: Reads | None = Field(
         None, description="codes (patch models), residuals (input minus reconstruction) or intensities (no model); "
@@ -81,7 +87,7 @@ class DetectorSettings(BaseModel):
     nu: float | None = Field(
         None, gt=0, le=1, description="SVMs: share of outliers among controls; null: 0.1 per voxel, else 0.03"
     )
-    gamma: Literal["scale", "median"] | float | None = Field(
+    gamma: Literal["scale", "median"] | Width | None = Field(
         None, description="SVMs: width of the kernel: scale, median (per voxel only) or a number; null: scale"
     )
     gamma_per: Literal["location", "global"] | None = Field(
@@ -91,12 +97,12 @@ class DetectorSettings(BaseModel):
     samples: int | None = Field(
         None, ge=2, description="codes drawn to fit ensemble-svm, subject-svm (null: 500), student-mixture (10^6)"
     )
-    shrinkage: Literal["ledoit-wolf"] | float | None = Field(
+    shrinkage: Literal["ledoit-wolf"] | Share | None = Field(
         None, description="mahalanobis: share of the covariance replaced by its mean variance; null: ledoit-wolf"
     )
     floor: float | None = Field(None, gt=0, description="z: least standard deviation; null: 0.001")
     neighbours: int | None = Field(None, ge=1, description="nearest: controls looked at; null: 5")
-    components: int | Literal["bic"] | None = Field(
+    components: PositiveInt | Literal["bic"] | None = Field(
         None, description="student-mixture: number of components, or chosen by BIC; null: 8"
     )
     scales: Literal["multivariate", "multiple-scale"] | None = Field(
@@ -106,7 +112,7 @@ class DetectorSettings(BaseModel):
         None, description="student-mixture: proximity to the centres as published, or density; null: proximity"
     )
     online: bool | None = Field(None, description="student-mixture: online EM (miccai2023); null: batch EM")
-    tolerance: float | None = Field(None, gt=0, description="when the fit stops; null: 1e-5")
+    tolerance: float | None = Field(None, gt=0, le=0.1, description="when the fit stops; null: 1e-5")
     seed: int | None = Field(None, ge=0, description="seed of drawing and starting values; null: 0")
 
     @model_validator(mode="after")
@@ -118,9 +124,15 @@ class DetectorSettings(BaseModel):
                 raise ValueError(f"{name} is no setting of {self.kind}; {meant}")
         if self.kind != "one-class-svm" and self.gamma == "median":
             raise ValueError(f"gamma: median is for one-class-svm; give {self.kind} scale or a number")
-        if isinstance(self.gamma, float) and not self.gamma > 0:
-            raise ValueError("gamma must be above 0")
-        if self.name.startswith("fold-") or self.name == "maps":
+        if self.gamma_per == "global" and isinstance(self.gamma, float):
+            raise ValueError("gamma is a number, the same everywhere; gamma_per: global goes with scale and median")
+        if self.nu == 1 and self.kind in ("ensemble-svm", "subject-svm"):
+            raise ValueError(f"nu must be below 1 for {self.kind}")
+        if self.online and self.tolerance is not None:
+            raise ValueError("online EM sees each code once and stops; tolerance goes with batch EM")
+        if self.name.lower() == ERROR and self.kind != ERROR:
+            raise ValueError("error is the name of the reconstruction error; choose another")
+        if self.name.lower().startswith("fold-"):
             raise ValueError(f"{self.name} is the name of a folder of the run; choose another")
         return self
 
@@ -133,6 +145,11 @@ class DetectorSettings(BaseModel):
     def source(self) -> Reads:
         """What it reads; the error is made of residuals."""
         return "residuals" if self.kind == ERROR else self.reads or KINDS[self.kind].reads
+
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn at random."""
+        return self.kind != ERROR and "seed" in KINDS[self.kind].settings
 
     def build(self, device: str = "cpu") -> Detector:
         """A detector of this kind, not yet fitted; not for ``error``."""

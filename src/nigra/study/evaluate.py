@@ -6,12 +6,13 @@ import pandas as pd
 from nigra.cohort.splits import Draw
 from nigra.cohort.store import CONTROL
 from nigra.detection.clusters import COLUMNS, find_clusters
-from nigra.files import write_image, write_tsv
+from nigra.errors import NigraError
+from nigra.files import write_image, write_json, write_tsv
 from nigra.regions import Atlas, load_atlas, packaged_atlas, region_table
 from nigra.statistics.evaluation import evaluate
 from nigra.study.progress import Steps
 from nigra.study.run import Run
-from nigra.study.score import in_volume, read_scores, wants_maps
+from nigra.study.score import in_volume, map_key, read_scores, wants_maps
 from nigra.study.settings import Method
 from nigra.training import Tick
 
@@ -69,7 +70,14 @@ def _one_draw(run: Run, method: Method, draw: Draw, atlas: Atlas) -> tuple[pd.Da
     people = run.cohort.participants.set_index("participant_id").loc[names, ["group"]].reset_index()
     controls = run.settings.calibration.controls
     sets = [controls] * len(scored.calibration_ids) + ["test"] * len(scored.test_ids)
-    has_score = np.isfinite(scored.scores).all(axis=0)
+    finite = np.isfinite(scored.scores)
+    blank = [name for name, any_ in zip(names, finite.any(axis=1), strict=True) if not any_]
+    if blank:
+        raise NigraError(
+            f"{', '.join(blank[:5])} has no scored voxel by {method.label}, draw-{draw.draw:02d}; every subject "
+            "needs some, or no voxel is left to compare: check the volume, or leave the subject out of the groups."
+        )
+    has_score = finite.all(axis=0)
     table = region_table(scored.abnormal(run), has_score, run.cohort.mask, atlas, people, draw.draw, sets)
     threshold = scored.threshold(run)
     is_control = people["group"].to_numpy()[len(scored.calibration_ids) :] == CONTROL
@@ -112,5 +120,11 @@ def cluster_table(run: Run, atlas: Atlas, tick: Tick) -> pd.DataFrame:
                 folder = run.method_place(method, draw.draw) / "maps"
                 path = folder / f"{name}_space-{run.cohort.space}_desc-clusters_dseg.nii.gz"
                 write_image(path, labels, run.cohort.affine)
+                content = {
+                    "Description": "clusters of abnormal voxels, 1 the most striking; see clusters.tsv",
+                    "Settings": settings.model_dump(), "AbnormalAbove": threshold,
+                    "Key": map_key(run, run.method_place(method, draw.draw)),
+                }  # fmt: skip
+                write_json(path.with_name(path.name.replace(".nii.gz", ".json")), content)
         tick((number + 1) / len(pairs), method.label)
     return pd.concat(found, ignore_index=True)[list(CLUSTER_COLUMNS)]

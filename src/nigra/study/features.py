@@ -93,4 +93,5 @@ def fit_detectors(
                 tick(done, f"fit {name}, {text}")
 
             fitted[method] = detector.fit(features[method.detector.source], reader.part.train, within)
+            detector.margin()  # found here, while a wait is expected
     return fitted

@@ -5,6 +5,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from nigra.detection.settings import ERROR
 from nigra.errors import NigraError
 from nigra.study.evaluate import atlas_of, evaluate_all
 from nigra.study.execution import Execution
@@ -46,8 +47,21 @@ def check(run: Run, stages: tuple[str, ...]) -> None:
     """
     all_fits(run)
     _ = run.device
+    _refuse_too_few(run)
     if "evaluate" in stages:
         atlas_of(run)
+
+
+def _refuse_too_few(run: Run) -> None:
+    """A detector that would be fitted on fewer controls than it needs is told before the training, not after it."""
+    fewest = min(len(part.train) for draw in run.draws for part in run.parts(draw))
+    for method in run.settings.methods:
+        needed = 2 if method.detector.kind == ERROR else method.detector.build().fewest_subjects
+        if fewest < needed:
+            raise NigraError(
+                f"{method.detector.label} needs {needed} controls, but a part of a draw has {fewest} to fit "
+                "on; add controls, test fewer, take more folds, or leave the detector out."
+            )
 
 
 def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:

@@ -9,6 +9,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from nigra.training import Tick
 
 
+def between(tick: Tick, low: float, high: float) -> Tick:
+    """The tick of a part of a step, which takes it from ``low`` to ``high``."""
+    return lambda done, detail: tick(low + (high - low) * done, detail)
+
+
 class Steps:
     """Prints steps as they begin and end; on a terminal each shows a bar and its remaining time.
 

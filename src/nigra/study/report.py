@@ -27,7 +27,7 @@ from nigra.scoring.errors import reconstruct
 from nigra.study.evaluate import atlas_of
 from nigra.study.progress import Steps
 from nigra.study.run import Run
-from nigra.study.score import in_volume, read_scores
+from nigra.study.score import in_volume, read_scores, units_of
 from nigra.study.settings import Method, ModelSettings
 from nigra.study.train import trained
 from nigra.units import Source
@@ -158,10 +158,9 @@ def _scores(run: Run, method: Method, draw: Draw, atlas: Atlas, background: np.n
     depth = run.cohort.mask.shape[2]
     levels = [level_of(i, run.cohort.affine) for i in (k - step, k, k + step, k + 2 * step) if 0 <= i < depth]
     threshold = read_json(run.method_place(method, draw.draw) / "thresholds.json")["value"]
-    error = method.detector.kind == ERROR
     return score_maps(
         names, volumes, background, run.cohort.affine, levels, threshold,
-        units="joint error, intensities scaled 0-1" if error else "negative decision function",
+        units=units_of(method).split(",")[0],
         title=f"Score maps, {method.label}, draw {draw.draw}",
     )  # fmt: skip
 

@@ -169,6 +169,7 @@ class Run:
             "splits": self.settings.splits.seed, "evaluation": self.settings.evaluation.seed,
             "figures": self.settings.figures.seed,
             **{f"model {model.label}": model.seed for model in self.settings.models},
+            **{f"detector {each.label}": each.seed or 0 for each in self.settings.detectors if each.draws},
         }  # fmt: skip
         inputs = {"cohort/volumes.npy": self.cohort.digest}
         dseg = self.settings.atlas.dseg and self.study / self.settings.atlas.dseg

@@ -5,6 +5,7 @@ threshold (cross-fitted, or by what they themselves trained), then its test subj
 one pass over each subject.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ import numpy as np
 
 from nigra.cohort.splits import Draw
 from nigra.detection.calibration import Threshold, fit_threshold, leave_fold_out_abnormal
-from nigra.detection.detector import Detector, score_map_values
-from nigra.detection.settings import ERROR, PER_LOCATION, Reads
+from nigra.detection.detector import Detector, score_map_values, training_map_values
+from nigra.detection.settings import ERROR, PER_LOCATION
 from nigra.errors import NigraError
-from nigra.files import create_array, key_in, read_json, write_image, write_json
-from nigra.provenance import hash_settings, record, refuse_fitted
+from nigra.files import key_in, read_json, write_image, write_json
+from nigra.provenance import hash_settings, refuse_fitted
 from nigra.shapes import Scores
 from nigra.study.features import Features, Reader, controls, fit_detectors
-from nigra.study.progress import Steps
-from nigra.study.run import Part, Run
+from nigra.study.progress import Steps, between
+from nigra.study.rows import Rows, is_array, score_key
+from nigra.study.run import Run
 from nigra.study.settings import Method, ModelSettings
 from nigra.training import Tick
 
@@ -106,10 +108,13 @@ def few_controls(run: Run, enough: int = 10) -> list[str]:
 def is_scored(run: Run, method: Method, draw: Draw) -> bool:
     """Whether a draw is scored with these settings and these models."""
     folder = run.method_place(method, draw.draw)
-    if key_in(folder / "scores.json") != _score_key(run, method, draw):
+    if key_in(folder / "scores.json") != score_key(run, method, draw):
+        return False
+    content = read_json(folder / "scores.json")
+    if [content.get(name) for name in ("calibration", "test", "folds")] != [draw.train, draw.test, run.folds(draw)]:
         return False
     shape = (len(draw.train + draw.test), int(run.cohort.mask.sum()))
-    return _is_array(folder / "scores.npy", shape)
+    return is_array(folder / "scores.npy", shape)
 
 
 def read_scores(run: Run, method: Method, draw: Draw) -> Scored:
@@ -122,121 +127,53 @@ def read_scores(run: Run, method: Method, draw: Draw) -> Scored:
     return Scored(scores, content["calibration"], content["test"], content["folds"])
 
 
-def _is_array(path: Path, shape: tuple[int, int]) -> bool:
-    """Whether a ``.npy`` is there, whole and of this shape."""
-    try:
-        return bool(np.load(path, mmap_mode="r", allow_pickle=False).shape == shape)
-    except (FileNotFoundError, EOFError, ValueError):
-        return False
-
-
-def _score_key(run: Run, method: Method, draw: Draw) -> str:
-    if method.model is None:
-        parts = [[part.train, part.fold] for part in run.parts(draw)]
-        made = [run.cohort.digest, run.cohort.channels, run.settings.scaling.model_dump(), parts]
-    else:
-        made = [[run.fit_key(fit) for fit in run.fits(method.model, draw)], method.model.scores.model_dump()]
-    # how training controls are scored depends on who sets the threshold
-    calibrated_by = run.settings.calibration.controls
-    return hash_settings([made, method.detector.model_dump(exclude={"name"}), calibrated_by, draw.train, draw.test])
-
-
-class _Rows:
-    """A method's ``scores.npy`` in the making; rows done before a kill are kept."""
-
-    def __init__(self, run: Run, method: Method, draw: Draw) -> None:
-        self.run, self.method, self.draw = run, method, draw
-        self.folder, self.key = run.method_place(method, draw.draw), _score_key(run, method, draw)
-        self.names = draw.train + draw.test
-        self.rows, self.done = self._so_far((len(self.names), int(run.cohort.mask.sum())))
-
-    def _so_far(self, shape: tuple[int, int]) -> tuple[np.memmap, set[int]]:
-        """The array to fill and the rows that are already whole."""
-        array, note = self.folder / "scores-so-far.npy", self.folder / "scores-so-far.json"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "scores.json").unlink(missing_ok=True)
-        if not self.run.execution.overwrite and key_in(note) == self.key and _is_array(array, shape):
-            return np.lib.format.open_memmap(array, mode="r+"), set(read_json(note)["rows"])
-        note.unlink(missing_ok=True)
-        return create_array(array, shape), set()
-
-    def lacks(self, name: str) -> bool:
-        """Whether a subject has no row yet."""
-        return self.names.index(name) not in self.done
-
-    def write(self, name: str, scores: np.ndarray) -> None:
-        """A subject's row, on disk before it counts as done."""
-        number = self.names.index(name)
-        self.rows[number] = scores
-        self.rows.flush()
-        self.done.add(number)
-        content = {"key": self.key, "rows": sorted(self.done)}
-        write_json(self.folder / "scores-so-far.json", content)
-
-    def finish(self) -> None:
-        """All rows are there: give the array its name."""
-        del self.rows
-        (self.folder / "scores-so-far.npy").replace(self.folder / "scores.npy")
-        run, draw = self.run, self.draw
-        settings = {
-            "detector": self.method.detector.model_dump(),
-            "model": self.method.model.scores.model_dump() if self.method.model else None,
-        }
-        description = {
-            "key": self.key, "calibration": draw.train, "test": draw.test, "folds": run.folds(draw),
-            "rows": "calibration, then test; columns are the voxels of cohort/mask.nii.gz in numpy.nonzero order",
-            "provenance": record("score", settings, {"cohort/volumes.npy": run.cohort.digest}),
-        }  # fmt: skip
-        write_json(self.folder / "scores.json", description)
-        (self.folder / "scores-so-far.json").unlink()
-
-
 def _score_draw(
     run: Run, model: ModelSettings | None, draw: Draw, methods: list[Method], steps: Steps, tick: Tick
 ) -> None:
     """Fill every method's rows: part by part, fit the detectors on its controls and score its subjects."""
-    made = {method: _Rows(run, method, draw) for method in methods}
-    parts = run.parts(draw)
+    made = {method: Rows(run, method, draw) for method in methods}
+    parts, say = run.parts(draw), steps.say
     for number, part in enumerate(parts):
-
-        def within(done: float, text: str, number: int = number) -> None:
-            tick((number + done) / len(parts), text)
-
-        _score_part(run, model, draw, part, made, steps, within)
+        own = part.train if run.settings.calibration.controls == "training" else ()
+        left = {method: [n for n in (*own, *part.scored) if rows.lacks(n)] for method, rows in made.items()}
+        left = {method: names for method, names in left.items() if names}
+        if left:
+            reader = Reader(
+                run, model, draw.draw, part, {m.detector.source for m in left if m.detector.kind != ERROR}
+            )
+            if reader.scorer:
+                say(f"  {methods[0].model_label}: {reader.scorer.way}")
+            _score_part(reader, made, left, own, say, between(tick, number / len(parts), (number + 1) / len(parts)))
+            say = _quietly  # the other parts are like the first
     for rows in made.values():
         rows.finish()
 
 
+def _quietly(text: str) -> None:
+    """Say nothing."""
+
+
 def _score_part(
-    run: Run, model: ModelSettings | None, draw: Draw, part: Part, made: dict[Method, _Rows], steps: Steps,
-    tick: Tick,
+    reader: Reader, made: dict[Method, Rows], left: dict[Method, list[str]], own: tuple[str, ...],
+    say: Callable[[str], None], tick: Tick,
 ) -> None:  # fmt: skip
-    own = part.train if run.settings.calibration.controls == "training" else ()
-    wanted = [*own, *part.scored]
-    left = {method: [n for n in wanted if rows.lacks(n)] for method, rows in made.items()}
-    methods = [method for method in made if left[method]]
-    if not methods:
-        return
-    needed: set[Reads] = {method.detector.source for method in methods if method.detector.kind != ERROR}
-    reader = Reader(run, model, draw.draw, part, needed)
-    if reader.scorer and part.fold is None:
-        steps.say(f"  {methods[0].model_label}: {reader.scorer.way}")
-    with controls(reader, steps.say if part.fold is None else lambda _: None, tick) as features:
-        fitted = fit_detectors(reader, methods, features, tick)
+    """Fit a part's detectors and write the rows that are ``left``; ``own`` are controls scored by their own fit."""
+    with controls(reader, say, between(tick, 0.0, 0.4)) as features:
+        fitted = fit_detectors(reader, list(left), features, between(tick, 0.4, 0.6))
         for method, detector in fitted.items() if own else ():
-            decisions = detector.training_decisions(features[method.detector.source])
-            for name, values in zip(part.train, decisions, strict=True):
-                made[method].write(name, -values)
-        left = {method: [n for n in names if made[method].lacks(n)] for method, names in left.items()}
-        names = [name for name in wanted if any(name in those for those in left.values())]
+            values = training_map_values(detector, features[method.detector.source])
+            for name, scores in zip(reader.part.train, values, strict=True):
+                made[method].write(name, scores)
+        wanted = {name for method, those in left.items() for name in those if made[method].lacks(name)}
+        names = [name for name in (*own, *reader.part.scored) if name in wanted]
         for count, name in enumerate(names):
-            if name in part.scored:
+            if name in reader.part.scored:
                 refuse_fitted("model", reader.trained_on, [name])
             found = reader.read(name)
-            for method in methods:
-                if name in left[method]:
+            for method in left:
+                if made[method].lacks(name):
                     made[method].write(name, _scores_of(fitted.get(method), found, method, name))
-            tick((count + 1) / len(names), f"{count + 1}/{len(names)} subjects")
+            tick(0.6 + 0.4 * (count + 1) / len(names), f"{count + 1}/{len(names)} subjects")
 
 
 def _scores_of(detector: Detector | None, found: Features, method: Method, name: str) -> np.ndarray:
@@ -270,7 +207,7 @@ def in_volume(run: Run, scores: np.ndarray) -> np.ndarray:
 
 def _write_map(run: Run, method: Method, folder: Path, name: str, scores: np.ndarray, threshold: Threshold) -> None:
     path = folder / "maps" / f"{name}_space-{run.cohort.space}_desc-score_map.nii.gz"
-    key = _map_key(run, folder)
+    key = map_key(run, folder)
     sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
     if path.exists() and key_in(sidecar, "Key") == key:
         return
@@ -290,8 +227,9 @@ def units_of(method: Method) -> str:
     """What the numbers of a score map are."""
     if method.detector.kind == ERROR:
         return "joint reconstruction error, intensities scaled 0-1 by training controls"
-    return f"negative decision function of {method.detector.kind} on {method.detector.source}; above 0: outside"
+    return f"negative decision function of {method.detector.kind} on {method.detector.source}"
 
 
-def _map_key(run: Run, folder: Path) -> str:
+def map_key(run: Run, folder: Path) -> str:
+    """Stands for a map's scores and the threshold drawn on it."""
     return hash_settings([read_json(folder / "scores.json")["key"], run.settings.calibration.model_dump()])

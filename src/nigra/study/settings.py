@@ -23,7 +23,7 @@ INTENSITIES = "intensities"
 class Settings(BaseModel):
     """Unknown names are refused, values never change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSettings(Settings):
@@ -184,9 +184,14 @@ class RunSettings(Settings):
         for name, taken in (("figures", "the run's pictures"), (INTENSITIES, "scores without a model")):
             if any(label.lower() == name for label in labels):
                 raise ValueError(f"no model is called {name}, the folder of {taken}; choose another name")
+            if any(Path(label).suffix in (".json", ".tsv", ".yaml", ".html", ".png", ".svg") for label in labels):
+                raise ValueError(
+                    "no model is called like a file of the run (.json, .tsv, ...); choose another name"
+                )
+        labels = [label.lower() for label in labels]  # some file systems do not tell a from A
         if len(set(labels)) < len(labels):
             raise ValueError(f"two models are both called {max(labels, key=labels.count)}; give each a name")
-        own = [detector.label for detector in self.detectors]
+        own = [detector.label.lower() for detector in self.detectors]
         if len(set(own)) < len(own):
             raise ValueError(f"two detectors are both called {max(own, key=own.count)}; give each a name")
         return self
