@@ -118,7 +118,7 @@ class Detector(ABC, BaseEstimator):
         """Scores of checked codes, one block of locations after the other."""
         scores = np.empty(codes.shape[:2], np.float32)
         for at in blocks(codes):
-            block = np.asarray(codes[:, at], np.float32)
+            block = as_float32(codes[:, at])
             scores[:, at] = self._score(block, at)
             scores[:, at][~np.isfinite(block).all(axis=2)] = np.nan  # an infinite code is no code
             if tick:
@@ -147,7 +147,7 @@ class Detector(ABC, BaseEstimator):
         """Scores of the controls of the fit at some locations, to see whether they differ at all."""
         # spread over all locations: a corner of the brain may well be constant
         chosen = np.unique(np.linspace(0, codes.shape[1] - 1, 512).astype(np.int64))
-        return self._score(np.asarray(codes[:, chosen], np.float32), chosen)
+        return self._score(as_float32(codes[:, chosen]), chosen)
 
 
 def score_map_values(detector: Detector, codes: Codes, subjects: Sequence[str] = ()) -> CodeScores:
@@ -158,6 +158,17 @@ def score_map_values(detector: Detector, codes: Codes, subjects: Sequence[str] =
 def training_map_values(detector: Detector, codes: Codes) -> CodeScores:
     """Score map values of the controls of the fit, from their ``training_decisions``."""
     return detector.margin() - detector.training_decisions(codes)
+
+
+def as_float32(codes: Codes) -> Codes:
+    """Codes as float32, in one piece and writable, copied only where that is needed.
+
+    float16 goes through torch, which converts on all cores; numpy takes ten times as long. Compiled code would be
+    compiled anew, slowly, for arrays that lie otherwise in memory.
+    """
+    if codes.dtype == np.float16:
+        return torch.from_numpy(np.array(codes, order="C")).to(torch.float32).numpy()
+    return np.require(codes, np.float32, ["C", "A", "W", "E"])
 
 
 def _refuse_shape(codes: object) -> None:

@@ -8,7 +8,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from nigra.detection.detector import Detector, blocks, contamination_offset
+from nigra.detection.detector import Detector, as_float32, blocks, contamination_offset
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
 from nigra.training import Tick
@@ -47,7 +47,7 @@ class LeaveOneOutDetector(Detector):
         self._begin(codes)
         self.leave_one_out_ = np.empty(codes.shape[:2], np.float32)
         for at in blocks(codes):
-            block = np.asarray(codes[:, at], np.float32)
+            block = as_float32(codes[:, at])
             for part in blocks(block, _PART_BYTES):
                 here = slice(at.start + part.start, at.start + part.stop)
                 self.leave_one_out_[:, here] = self._fit_part(block[:, part], here)

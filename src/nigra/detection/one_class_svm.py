@@ -8,7 +8,7 @@ from numpy import ndarray
 from scipy.spatial.distance import pdist
 
 from nigra.detection import svm_kernels, svm_torch
-from nigra.detection.detector import Detector, blocks, check_device, contamination_offset
+from nigra.detection.detector import Detector, as_float32, blocks, check_device, contamination_offset
 from nigra.detection.kernel_matrix import GIVEN, MEDIAN, SCALE
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
@@ -83,7 +83,7 @@ class VoxelwiseOneClassSVM(Detector):
         scores = np.empty((self.n_subjects_, self.n_locations_), np.float32)
         rhos = np.empty_like(scores)
         for at in _parts(self.codes_):
-            codes = _as_compiled(self.codes_[:, at])
+            codes = as_float32(self.codes_[:, at])
             found = np.empty((2, *codes.shape[:2]), np.float32)
             self._solver.leave_one_out(
                 codes, self.weights_[at], self.gamma_[at], np.float32(self.nu), np.float32(self.tolerance / 4),
@@ -115,7 +115,7 @@ class VoxelwiseOneClassSVM(Detector):
         self.free_ = np.zeros(locations, bool)
         steps = np.zeros(locations, np.int64)
         for at in _parts(codes):
-            block = _as_compiled(codes[:, at])
+            block = as_float32(codes[:, at])
             usable = np.empty(block.shape[1], bool)
             svm_kernels.usable(block, np.float32(_LARGEST), usable)
             self._solver.fit(
@@ -174,8 +174,8 @@ class VoxelwiseOneClassSVM(Detector):
         controls, scores = self.codes_[:, at], np.empty(codes.shape[:2], np.float32)
         weights, gamma = self.weights_[at], self.gamma_[at]
         for part in _parts(controls):  # all controls' codes there are many times the given ones
-            new, found = _as_compiled(codes[:, part]), np.empty((len(codes), part.stop - part.start), np.float32)
-            self._solver.score(_as_compiled(controls[:, part]), weights[part], gamma[part], new, found)
+            new, found = as_float32(codes[:, part]), np.empty((len(codes), part.stop - part.start), np.float32)
+            self._solver.score(as_float32(controls[:, part]), weights[part], gamma[part], new, found)
             svm_kernels.mark(new, found)
             scores[:, part] = found
         return scores
@@ -185,11 +185,6 @@ def _parts(codes: Codes) -> list[slice]:
     """Locations in one part where codes can be read as they are; else in blocks, each to be converted."""
     as_it_is = codes.dtype == np.float32 and codes.flags.carray and type(codes) is ndarray
     return [slice(0, codes.shape[1])] if as_it_is else list(blocks(codes))
-
-
-def _as_compiled(codes: Codes) -> Codes:
-    """float32, in one piece, writable: for others numba would compile anew, slowly, and round in another way."""
-    return np.require(codes, np.float32, ["C", "A", "W", "E"])
 
 
 def global_width(codes: Codes, gamma: Literal["scale", "median"], most: int = 2000) -> float:
