@@ -11,7 +11,7 @@ import numpy as np
 from nigra.cohort.splits import SplitSettings, split
 from nigra.cohort.store import CONTROL, PATIENT, open_cohort
 from nigra.detection.calibration import Threshold, fit_threshold
-from nigra.detection.detector import score_map_values
+from nigra.detection.detector import score_map_values, training_map_values
 from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
 from nigra.models.published import build, parameter_count
 from nigra.phantom.dataset import write_phantom
@@ -54,8 +54,9 @@ def main(folder: Path) -> None:
 
     # a one-class SVM per voxel on the training controls' codes, each of them scored by the SVMs of the others
     codes = {name: found.codes for name, found in passes.items()}
-    svm = VoxelwiseOneClassSVM(nu=0.2).fit(np.stack([codes[name] for name in draw.train]), draw.train)
-    threshold = fit_threshold(-svm.leave_one_out_decisions(), draw.train, 0.98, "training")
+    controls = np.stack([codes[name] for name in draw.train])
+    svm = VoxelwiseOneClassSVM(nu=0.2).fit(controls, draw.train)
+    threshold = fit_threshold(training_map_values(svm, controls), draw.train, 0.98, "training")
     scores = {name: score_map_values(svm, codes[name][None], [name])[0] for name in draw.test}
     print("abnormal voxels by SVMs on codes:", percents(threshold, scores, groups))
 

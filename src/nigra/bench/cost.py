@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -77,9 +76,9 @@ def _volumes(quick: bool, tick: Tick) -> Comparison:
 
 
 def _sweep(axis: str, what: str, text: str, calls: Calls, quick: bool, tick: Tick) -> Comparison:
-    """Time every size of every side in turns, three rounds after one that is not timed."""
+    """Time every size of every side in turns; its quickest call is what the size costs, the rest is the machine."""
     flat = [(side, size, call) for side, sized in calls.items() for size, call in sized.items()]
-    rounds = 2 if quick else 3
+    rounds = 2 if quick else 7
     seconds: dict[tuple[str, int], list[float]] = {(side, size): [] for side, size, _ in flat}
     for turn in range(rounds + 1):
         for side, size, call in flat:
@@ -88,14 +87,14 @@ def _sweep(axis: str, what: str, text: str, calls: Calls, quick: bool, tick: Tic
             if turn:
                 seconds[side, size].append(time.perf_counter() - began)
         tick((turn + 1) / (rounds + 1), axis)
-    points = {side: [(float(size), median(seconds[side, size])) for size in sized] for side, sized in calls.items()}
+    points = {side: [(float(size), min(seconds[side, size])) for size in sized] for side, sized in calls.items()}
     largest = max(calls["nigra"])
     timed = seconds["nigra", largest]
     return Comparison(
         name=f"cost-{axis}",
         title=f"Cost against {axis}: {what}",
         work=axis,
-        ours=Side("nigra", largest / median(timed), timed, f"at {largest}", largest),
+        ours=Side("nigra", largest / min(timed), timed, f"at {largest}", largest),
         peers=[],
         largest_difference=None,
         difference_of="",

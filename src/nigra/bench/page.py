@@ -129,7 +129,8 @@ def _cost(content: dict[str, Any]) -> str:
     curves = [comparison for comparison in content["comparisons"] if comparison["curve"]]
     if not curves:
         return ""
-    lines = ["## Cost against size", "", f"![Time against size, on logarithmic axes]({PICTURE}.svg)", ""]
+    told = "Each point is the quickest of several calls: what the size costs, not what else the machine did."
+    lines = ["## Cost against size", "", told, "", f"![Time against size, on logarithmic axes]({PICTURE}.svg)", ""]
     for comparison in curves:
         lines.append(f"- {comparison['title']} ({comparison['sizes']['fixed']}): {'; '.join(growth(comparison))}")
     return "\n".join(lines) + "\n"
