@@ -14,6 +14,9 @@ import numpy as np
 BLOCK = 256
 """Codes handled at once: all that a block needs fits the second-level cache."""
 
+CHUNK = 16
+"""Blocks scored by one thread with the same working arrays."""
+
 # sums of a block may be reordered to use vector units; the order is then fixed in the compiled code
 _SUMS = {"reassoc", "contract", "nsz"}
 
@@ -177,6 +180,20 @@ def _load(codes, begin, y, missing):
     return size
 
 
+@numba.njit(cache=True)
+@no_type_check
+def _workspace(components, scales, d):
+    """Arrays a block of codes works in: codes, whitened codes, weights, their logs, posteriors, spare ones."""
+    y, v = np.empty((d, BLOCK), np.float32), np.empty((components, d, BLOCK), np.float32)
+    u = np.empty((2, components, scales, BLOCK), np.float32)
+    posterior, rows = np.empty((components, BLOCK), np.float32), np.empty((2, BLOCK), np.float32)
+    return y, v, u[0], u[1], posterior, rows[0], rows[1], np.empty(BLOCK, np.int32), np.empty(BLOCK, np.bool_)
+
+
+# What runs in parallel only hands out blocks: numba's parallel transformations of array code inside such a loop
+# were seen to corrupt memory (``svm_kernels``), so none stands there.
+
+
 @numba.njit(parallel=True, nogil=True, cache=True)
 @no_type_check
 def expectation(codes, mean, whiten, constant, half, dof, s0, s1, s2, s3, s4, density_sum):
@@ -185,53 +202,56 @@ def expectation(codes, mean, whiten, constant, half, dof, s0, s1, s2, s3, s4, de
     s0 (C, K), s1 (C, K, scales, d), s2 (C, K, scales, d, d; lower triangle), s3 and s4 (C, K, scales).
     Codes are finite.
     """
+    for c in numba.prange(s0.shape[0]):
+        _expectation_chunk(c, codes, mean, whiten, constant, half, dof, s0, s1, s2, s3, s4, density_sum)
+
+
+@numba.njit(cache=True)
+@no_type_check
+def _expectation_chunk(c, codes, mean, whiten, constant, half, dof, s0, s1, s2, s3, s4, density_sum):
+    """One chunk of ``expectation``."""
     components, d = mean.shape
     scales, chunks = dof.shape[1], s0.shape[0]
     blocks = (codes.shape[0] + BLOCK - 1) // BLOCK
-    for c in numba.prange(chunks):
-        y, v = np.empty((d, BLOCK), np.float32), np.empty((components, d, BLOCK), np.float32)
-        u, logs = (
-            np.empty((components, scales, BLOCK), np.float32),
-            np.empty((components, scales, BLOCK), np.float32),
-        )
-        posterior, density = np.empty((components, BLOCK), np.float32), np.empty(BLOCK, np.float32)
-        spare, bits, missing = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int32), np.empty(BLOCK, np.bool_)
-        for block in range(c * blocks // chunks, (c + 1) * blocks // chunks):
-            size = _load(codes, block * BLOCK, y, missing)
-            _posteriors(y, mean, whiten, constant, half, dof, v, u, logs, posterior, density, spare, bits, size)
-            density_sum[c] += np.float64(_sum(density, size))
-            for k in range(components):
-                row = posterior[k]
-                s0[c, k] += np.float64(_sum(row, size))
-                for s in range(scales):
-                    weight = u[k, s]
-                    s4[c, k, s] += np.float64(_dot(row, logs[k, s], size))
+    y, v, u, logs, posterior, density, spare, bits, missing = _workspace(components, scales, d)
+    for block in range(c * blocks // chunks, (c + 1) * blocks // chunks):
+        size = _load(codes, block * BLOCK, y, missing)
+        _posteriors(y, mean, whiten, constant, half, dof, v, u, logs, posterior, density, spare, bits, size)
+        density_sum[c] += np.float64(_sum(density, size))
+        for k in range(components):
+            row = posterior[k]
+            s0[c, k] += np.float64(_sum(row, size))
+            for s in range(scales):
+                weight = u[k, s]
+                s4[c, k, s] += np.float64(_dot(row, logs[k, s], size))
+                for b in range(size):
+                    weight[b] *= row[b]
+                s3[c, k, s] += np.float64(_sum(weight, size))
+                for i in range(d):
+                    left = v[k, i]
+                    s1[c, k, s, i] += np.float64(_dot(weight, left, size))
                     for b in range(size):
-                        weight[b] *= row[b]
-                    s3[c, k, s] += np.float64(_sum(weight, size))
-                    for i in range(d):
-                        left = v[k, i]
-                        s1[c, k, s, i] += np.float64(_dot(weight, left, size))
-                        for b in range(size):
-                            spare[b] = weight[b] * left[b]
-                        for j in range(i + 1):
-                            s2[c, k, s, i, j] += np.float64(_dot(spare, v[k, j], size))
+                        spare[b] = weight[b] * left[b]
+                    for j in range(i + 1):
+                        s2[c, k, s, i, j] += np.float64(_dot(spare, v[k, j], size))
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
 @no_type_check
 def score(codes, mean, whiten, constant, half, dof, proximity, out):
     """Proximity (or the log density) of each code into ``out`` (n,); NaN for a code with a NaN."""
+    for c in numba.prange((codes.shape[0] + CHUNK * BLOCK - 1) // (CHUNK * BLOCK)):
+        _score_chunk(c, codes, mean, whiten, constant, half, dof, proximity, out)
+
+
+@numba.njit(cache=True)
+@no_type_check
+def _score_chunk(c, codes, mean, whiten, constant, half, dof, proximity, out):
+    """``CHUNK`` blocks of ``score``."""
     components, d = mean.shape
     scales = dof.shape[1]
-    for block in numba.prange((codes.shape[0] + BLOCK - 1) // BLOCK):
-        y, v = np.empty((d, BLOCK), np.float32), np.empty((components, d, BLOCK), np.float32)
-        u, logs = (
-            np.empty((components, scales, BLOCK), np.float32),
-            np.empty((components, scales, BLOCK), np.float32),
-        )
-        posterior, density = np.empty((components, BLOCK), np.float32), np.empty(BLOCK, np.float32)
-        spare, bits, missing = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.int32), np.empty(BLOCK, np.bool_)
+    y, v, u, logs, posterior, density, spare, bits, missing = _workspace(components, scales, d)
+    for block in range(c * CHUNK, min((c + 1) * CHUNK, (codes.shape[0] + BLOCK - 1) // BLOCK)):
         size = _load(codes, block * BLOCK, y, missing)
         _posteriors(y, mean, whiten, constant, half, dof, v, u, logs, posterior, density, spare, bits, size)
         if proximity:

@@ -74,25 +74,34 @@ def minus_mean_distance(codes, controls, neighbours, own, out):
     ``own`` says that the codes are the controls', each of which is then no neighbour of itself. A NaN in a code
     makes that score NaN, a NaN in a control all scores of the location.
     """
+    # nothing but a call stands here: numba's parallel transformations of array code corrupted memory (svm_kernels)
     for at in numba.prange(codes.shape[1]):
-        nearest = np.empty(neighbours, np.float32)
-        for i in range(codes.shape[0]):
-            nearest[:] = np.inf
-            unknown = False
-            for j in range(controls.shape[0]):
-                if own and i == j:
-                    continue
-                square = np.float32(0)
-                for f in range(codes.shape[2]):
-                    square += (codes[i, at, f] - controls[j, at, f]) ** 2
-                unknown |= np.isnan(square)
-                place = neighbours - 1
-                if square < nearest[place]:
-                    while place > 0 and nearest[place - 1] > square:
-                        nearest[place] = nearest[place - 1]
-                        place -= 1
-                    nearest[place] = square
-            total = 0.0
-            for k in range(neighbours):
-                total += np.sqrt(nearest[k])
-            out[i, at] = np.nan if unknown else -total / neighbours
+        _at_location(at, codes, controls, neighbours, own, out)
+
+
+@numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@no_type_check
+def _at_location(at, codes, controls, neighbours, own, out):
+    """One location of ``minus_mean_distance``."""
+    nearest = np.empty(neighbours, np.float32)
+    for i in range(codes.shape[0]):
+        for k in range(neighbours):
+            nearest[k] = np.inf
+        unknown = False
+        for j in range(controls.shape[0]):
+            if own and i == j:
+                continue
+            square = np.float32(0)
+            for f in range(codes.shape[2]):
+                square += (codes[i, at, f] - controls[j, at, f]) ** 2
+            unknown |= np.isnan(square)
+            place = neighbours - 1
+            if square < nearest[place]:
+                while place > 0 and nearest[place - 1] > square:
+                    nearest[place] = nearest[place - 1]
+                    place -= 1
+                nearest[place] = square
+        total = 0.0
+        for k in range(neighbours):
+            total += np.sqrt(nearest[k])
+        out[i, at] = np.nan if unknown else -total / neighbours
