@@ -61,6 +61,7 @@ def test_region_table_counts_what_a_loop_counts(labels, mask, affine, rng):
     sets = ["test", "test", "held-out", "held-out", "training"]
     table = region_table(abnormal, scored, mask, atlas, people(5), 3, sets)
     assert tuple(table.columns) == COLUMNS
+    np.testing.assert_array_equal(table["score"], table["percent"])
     assert table["region"].tolist() == [WHOLE_BRAIN, "SN", *NAMES.values()] * 5
     assert table["set"].tolist() == [name for name in sets for _ in range(6)]
     assert (table["fold"] == 3).all()

@@ -25,8 +25,8 @@ from nigra.shapes import Affine, Labels, Mask
 
 WHOLE_BRAIN = "whole brain"
 
-COLUMNS = ("participant_id", "group", "fold", "set", "region", "voxels", "abnormal", "percent")
-"""Columns of ``regions.tsv``, in order."""
+COLUMNS = ("participant_id", "group", "fold", "set", "region", "voxels", "abnormal", "percent", "score")
+"""Columns of ``regions.tsv``, in order. ``score`` is what groups are compared by, higher = more abnormal."""
 
 NEUROMORPHOMETRICS_MERGED = {
     "lateral ventricles": [
@@ -141,7 +141,7 @@ def region_table(
     ``abnormal`` and ``scored`` (does the voxel have a score?) follow the voxels of ``mask`` in the order of
     ``numpy.nonzero(mask)``; a voxel counts once however many channels it has. ``participants`` (participant_id,
     group) and ``set_`` (test, held-out or training) follow the rows of ``abnormal``. ``voxels`` are the scored
-    voxels of the region, ``percent = 100 abnormal / voxels``, NaN in a region without one.
+    voxels of the region, ``percent = 100 abnormal / voxels``, NaN in a region without one; it is the ``score``.
     """
     if atlas.labels.shape != mask.shape:
         raise NigraError(
@@ -166,6 +166,7 @@ def region_table(
         "voxels": np.tile(voxels, len(abnormal)),
         "abnormal": counts.ravel(),
         "percent": percent.ravel(),
+        "score": percent.ravel(),
     }
     return pd.DataFrame(columns, columns=list(COLUMNS))
 
