@@ -28,7 +28,7 @@ def test_every_percentage_lands_where_its_row_says():
     seen = 0
     for row in rows.itertuples():
         where = draws.regions.index(row.region), row.fold, draws.subjects.index(row.participant_id)
-        inside, outside = draws.percent_tested[where], draws.percent_reference[where]
+        inside, outside = draws.scores_tested[where], draws.scores_reference[where]
         if row.set != "test":
             inside, outside = outside, inside
         assert inside == row.percent
@@ -43,10 +43,10 @@ def test_every_percentage_lands_where_its_row_says():
 def test_held_out_controls_are_preferred_to_training_ones():
     rows = table()
     training = rows[rows["set"] == "held-out"].assign(set="training", percent=-1.0)
-    assert read_draws(pd.concat([training, rows])).percent_reference.min() != -1
+    assert read_draws(pd.concat([training, rows])).scores_reference.min() != -1
     only = read_draws(pd.concat([training, rows[rows["set"] == "test"]]))
     assert only.reference_set == "training"
-    assert np.nanmax(only.percent_reference) == -1
+    assert np.nanmax(only.scores_reference) == -1
     assert read_draws(rows[rows["set"] == "test"]).reference_set == ""
 
 
@@ -71,3 +71,13 @@ def test_nobody_is_tested_where_it_set_the_cut_off():
     leak = rows[(rows["participant_id"] == "c1") & (rows["fold"] == 0)].assign(set="test")
     with pytest.raises(FittedOnError, match="cut-off of fold 0 was fitted on c1"):
         read_draws(pd.concat([rows, leak]))
+
+
+def test_the_score_column_is_what_is_compared():
+    """A baseline has scores and no percentages: NaN there must not reach the comparison."""
+    rows = table()
+    scored = rows.assign(score=rows["percent"] + 100, percent=np.nan)
+    by_percent, by_score = read_draws(rows), read_draws(scored)
+    np.testing.assert_array_equal(by_score.scores_tested, by_percent.scores_tested + 100)
+    np.testing.assert_array_equal(by_score.scores_reference, by_percent.scores_reference + 100)
+    assert np.isfinite(by_score.scores_tested).sum() == 12

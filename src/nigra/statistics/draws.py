@@ -1,4 +1,4 @@
-"""The draws of a study as arrays: who is tested, who sets the cut-off, and everybody's percentage per region."""
+"""The draws of a study as arrays: who is tested, who sets the cut-off, and everybody's score per region."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,9 @@ TEST, HELD_OUT, TRAINING = "test", "held-out", "training"
 
 @dataclass(frozen=True)
 class Draws:
-    """A region table as arrays; NaN where a subject has no percentage in a draw.
+    """A region table as arrays; NaN where a subject has no score in a draw.
+
+    Scores are the table's column ``score`` where it has one (higher = more abnormal), else ``percent``.
 
     ``tested`` (n_draws, n_subjects) has the subjects of set ``test``, ``reference`` the training controls that set
     the cut-off: scored by cross-fitting (``reference_set`` "held-out"), by the model that saw them ("training"),
@@ -29,8 +31,8 @@ class Draws:
     patient: Bool[ndarray, " n_subjects"]
     tested: Bool[ndarray, "n_draws n_subjects"]
     reference: Bool[ndarray, "n_draws n_subjects"]
-    percent_tested: Float[ndarray, "n_regions n_draws n_subjects"]
-    percent_reference: Float[ndarray, "n_regions n_draws n_subjects"]
+    scores_tested: Float[ndarray, "n_regions n_draws n_subjects"]
+    scores_reference: Float[ndarray, "n_regions n_draws n_subjects"]
     reference_set: str
 
 
@@ -52,25 +54,30 @@ def read_draws(table: pd.DataFrame) -> Draws:
     shape = (len(regions), len(folds), len(subjects))
     filled = []
     for rows in (test, reference):
-        percent, there = np.full(shape, np.nan), np.zeros(shape[1:], dtype=bool)
+        scores, there = np.full(shape, np.nan), np.zeros(shape[1:], dtype=bool)
         region, fold, subject = (
             pd.Index(values).get_indexer(pd.Index(rows[column]))
             for values, column in ((regions, "region"), (folds, "fold"), (subjects, "participant_id"))
         )
-        percent[region, fold, subject] = rows["percent"].to_numpy(dtype=float)
+        scores[region, fold, subject] = rows[column_of(table)].to_numpy(dtype=float)
         there[fold, subject] = True
-        filled.append((there, percent))
-    (tested, percent_tested), (referred, percent_reference) = filled
+        filled.append((there, scores))
+    (tested, scores_tested), (referred, scores_reference) = filled
     patient = (people["group"] == PATIENT).to_numpy(dtype=bool)
     return Draws(
         list(regions), folds.tolist(), list(subjects), patient,
-        tested, referred, percent_tested, percent_reference, reference_set,
+        tested, referred, scores_tested, scores_reference, reference_set,
     )  # fmt: skip
+
+
+def column_of(table: pd.DataFrame) -> str:
+    """The column that is compared between groups: ``score``, or ``percent`` in a table without it."""
+    return "score" if "score" in table else "percent"
 
 
 def _check(table: pd.DataFrame) -> None:
     """Refuse a table whose numbers would mean something else than they say."""
-    missing = {"participant_id", "group", "fold", "set", "region", "percent"} - set(table.columns)
+    missing = {"participant_id", "group", "fold", "set", "region", column_of(table)} - set(table.columns)
     if missing:
         raise NigraError(f"the region table lacks the column {min(missing)}; write it with the stage `score`.")
     other = set(table["group"]) - {CONTROL, PATIENT}

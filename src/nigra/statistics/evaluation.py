@@ -95,7 +95,7 @@ def by_draw(
     """``MEASURES`` of one region in every draw and sample; NaN in a draw that has no percentage there."""
     values = np.full((len(draws.folds), len(MEASURES), weights.shape[1]), np.nan)
     for fold in range(len(draws.folds)):
-        scores, reference = draws.percent_tested[region, fold], draws.percent_reference[region, fold]
+        scores, reference = draws.scores_tested[region, fold], draws.scores_reference[region, fold]
         seen, known = np.flatnonzero(~np.isnan(scores)), np.flatnonzero(~np.isnan(reference))
         if len(seen):
             cut = cut_off(reference[known], weights[known], specificity)
@@ -115,7 +115,7 @@ def _row(
     exchangeable = measure not in AT_HELD_OUT or draws.reference_set != TRAINING
     known = exchangeable and len(null) > 0 and not np.isnan(null).any() and len(per_draw) > 0
     median, top = np.quantile(null, [0.5, 0.95]) if known else (np.nan, np.nan)
-    seen = (~np.isnan(draws.percent_tested[region])).any(axis=0)
+    seen = (~np.isnan(draws.scores_tested[region])).any(axis=0)
     return {
         "estimate": estimate,
         "sd": float(per_draw.std(ddof=1)) if len(per_draw) > 1 else np.nan,
@@ -133,7 +133,7 @@ def _row(
 
 def _notes(draws: Draws, region: int, measure: str) -> list[str]:
     """What a reader must know beside the number, most important first."""
-    percent = draws.percent_tested[region]
+    percent = draws.scores_tested[region]
     seen = percent[~np.isnan(percent)]
     if not len(seen):
         return ["no scored voxel in this region"]
