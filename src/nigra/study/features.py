@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from nigra.models.saved import Trained
 from nigra.preparation.scaling import fit_scaling
 from nigra.scoring.codes import CodeStore
 from nigra.scoring.scorer import Scorer
-from nigra.shapes import Codes
+from nigra.shapes import Codes, Volume
 from nigra.study.run import Fit, Part, Run
 from nigra.study.settings import INTENSITIES, Method, ModelSettings
 from nigra.study.train import trained
@@ -40,10 +41,17 @@ class Reader:
 
     def read(self, name: str) -> Features:
         """One subject's features, by one pass of the model whatever the number of detectors."""
-        row, mask = int(self.run.cohort.rows([name])[0]), self.run.cohort.mask
+        return self._features(self.source, int(self.run.cohort.rows([name])[0]))
+
+    def read_volume(self, volume: Volume) -> Features:
+        """The same of any volume on the cohort's grid and its unscaled intensities, such as a planted one."""
+        return self._features(replace(self.source, volumes=volume[None]), 0)
+
+    def _features(self, source: Source, row: int) -> Features:
+        mask = self.run.cohort.mask
         if self.scorer is None:
-            return {INTENSITIES: np.ascontiguousarray(self.source.volume(row)[:, mask].T)}
-        found = self.scorer.score(self.source, row, codes="codes" in self.needed)
+            return {INTENSITIES: np.ascontiguousarray(source.volume(row)[:, mask].T)}
+        found = self.scorer.score(source, row, codes="codes" in self.needed)
         features = {
             "error": found.error[mask][:, None],
             "residuals": np.ascontiguousarray(found.residual[:, mask].T),

@@ -158,7 +158,7 @@ class Run:
 
     def begin(self) -> None:
         """Limit threads, then write the draws, the settings and the provenance of the run."""
-        limit_threads(self.execution.threads or _cores())
+        limit_threads(self.execution.threads or cores())
         settings: dict[str, Any] = self.settings.model_dump(mode="json")
         if not self._split_is_kept:
             write_splits(
@@ -180,6 +180,6 @@ class Run:
         write_json(self.folder / "provenance.json", content | {"seeds": seeds, "execution": execution})
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use; where the system does not say (macOS), all there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -172,11 +172,11 @@ def _score_part(
             found = reader.read(name)
             for method in left:
                 if made[method].lacks(name):
-                    made[method].write(name, _scores_of(fitted.get(method), found, method, name))
+                    made[method].write(name, scores_of(fitted.get(method), found, method, name))
             tick(0.6 + 0.4 * (count + 1) / len(names), f"{count + 1}/{len(names)} subjects")
 
 
-def _scores_of(detector: Detector | None, found: Features, method: Method, name: str) -> np.ndarray:
+def scores_of(detector: Detector | None, found: Features, method: Method, name: str) -> np.ndarray:
     """A subject's score map values, higher = more abnormal."""
     if detector is None:
         return found["error"][:, 0]
