@@ -40,7 +40,7 @@ def test_p_counts_controls_at_or_above_with_ties_and_missing(rng):  # type: igno
 
 
 def test_p_is_superuniform_on_exchangeable_people_and_uniform_on_its_steps(rng):  # type: ignore[no-untyped-def]
-    """Voxels stand for independent studies here: 19 controls and one new person each, from a skewed distribution."""
+    """Voxels stand for independent studies here: 19 controls and a new person each, from a skewed distribution."""
     people = rng.gamma(0.4, size=(20, 40_000)).astype(np.float32)
     p = conformal_p(people[:19], people[19:])[0]
     steps = np.arange(1, 21) / 20

@@ -172,6 +172,6 @@ def _upper(n: int, alpha: float, confidence: float) -> float:
 
 
 def controls_table(alpha: float, sizes: Sequence[int] = (20, 40, 49, 60, 80, 99, 149, 199, 299)) -> pd.DataFrame:
-    """What ``sizes`` controls can promise at a voxel: n, smallest_p, alpha, expected, low, high (95 % of cohorts)."""
+    """What ``sizes`` controls promise at a voxel: n, smallest_p, alpha, expected, low, high (95 % of cohorts)."""
     rows = [(n, 1 / (n + 1), alpha, *achieved(n, alpha)) for n in sizes]
     return pd.DataFrame(rows, columns=["n", "smallest_p", "alpha", "expected", "low", "high"])
