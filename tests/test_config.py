@@ -86,7 +86,7 @@ def test_a_name_like_no_other_lists_the_known_ones() -> None:
         ({"splits": {"method": "loo"}}, r"splits.method: input should be 'repeated' or 'k-fold' \(found 'loo'\)"),
         ({"splits": 3}, "splits: write its settings below it"),
         ({"models": SAE}, "models: write a list"),
-        ({"models": []}, "no model reads what the detectors need; name a model"),
+        ({"models": [], "baselines": []}, "no model reads what the detectors need; name a model"),
         ({"models": ["mlcn2021-ae"]}, "models.0: write its settings below it"),
         ({"models": [{"epochs": 3}]}, "models.0.preset is missing; add it"),
         ({"models": [{"preset": "mlcn2022-ae"}]}, "'mlcn2021-ae', 'mlcn2021-sae', .* 'mlcn2022-ae'"),

@@ -73,5 +73,6 @@ def quick_settings(**changes: object) -> RunSettings:
         "atlas": {"name": "file", "dseg": f"space-{SPACE}_dseg.nii.gz"},
         "evaluation": {"bootstrap": 100, "simulations": 200},
         "figures": {"examples": 1},
+        "baselines": [],
     }
     return RunSettings.model_validate({**plain, **changes})

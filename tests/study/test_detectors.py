@@ -95,7 +95,7 @@ def test_z_of_the_maps_is_what_pandas_makes_of_them(study: Path) -> None:
     run = Run(study, many(), ONE)
     method = next(m for m in run.settings.methods if m.label == "intensities+z-maps")
     draw, scored = run.draws[0], read_scores(run, method, run.draws[0])
-    reader = features.Reader(run, None, 0, run.parts(draw)[0], {"intensities"})
+    reader = features.Reader(run, None, 0, run.parts(draw)[0], [method.detector])
     maps = np.stack([reader.source.volume(int(row))[:, brain()].T for row in run.cohort.rows(draw.train)])
     new = reader.source.volume(int(run.cohort.rows(["sub-P1"])[0]))[:, brain()].T
     z = (new - maps.mean(axis=0)) / maps.std(axis=0, ddof=1)
@@ -210,7 +210,7 @@ def test_no_model_is_needed_where_maps_are_read(tmp_path: Path) -> None:
         ({"detectors": [{"kind": "z"}, {"kind": "z"}]}, "two detectors are both called z"),
         ({"detectors": [{"kind": "z", "name": "fold-1"}]}, "fold-1 is the name of a folder"),
         ({"models": [{"preset": "mlcn2021-ae"}], "detectors": [{"kind": "nearest"}]}, "mlcn2021-ae has no nearest"),
-        ({"models": []}, "name a model"),
+        ({"baselines": [], "models": []}, "name a model"),
         ({"models": [{"preset": "mlcn2021-ae", "name": "intensities"}]}, "scores without a model"),
         ({"detectors": [{"kind": "z", "name": "error"}]}, "error is the name of the reconstruction error"),
         ({"detectors": [{"kind": "ensemble-svm", "nu": 1}]}, "nu must be below 1 for ensemble-svm"),

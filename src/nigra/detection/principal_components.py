@@ -126,7 +126,7 @@ class PrincipalComponents(Detector):
     ) -> tuple[Float[ndarray, "n_subjects block d"], Bool[ndarray, "n_subjects block"]]:
         """Deviations from the mean, 0 where a code or the mean is not known; and where they are."""
         away = as_float32(codes[:, at]) - self.mean_[at]
-        known = np.isfinite(away).all(axis=2)
+        known = np.asarray(np.isfinite(away).all(axis=2))
         away[~known] = 0
         return away, known
 

@@ -10,6 +10,8 @@ from nigra.detection.gaussian import VoxelwiseMahalanobis, VoxelwiseZ
 from nigra.detection.neighbours import KNearest
 from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
 from nigra.detection.pooled_svm import EnsembleOneClassSVM, SubjectOneClassSVM
+from nigra.detection.principal_components import PrincipalComponents
+from nigra.detection.raw_intensity import RawIntensity
 from nigra.detection.student_mixture import StudentMixture
 
 Reads = Literal["codes", "residuals", "intensities"]
@@ -17,6 +19,9 @@ Reads = Literal["codes", "residuals", "intensities"]
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Width = Annotated[float, Field(gt=0, lt=1e30)]
+
+INTENSITIES: Literal["intensities"] = "intensities"
+"""Stands for a model where a detector reads the maps themselves."""
 
 ERROR: Literal["error"] = "error"
 """The kind that is no detector: the joint reconstruction error itself."""
@@ -48,6 +53,8 @@ KINDS: dict[str, Kind] = {
     "mahalanobis": Kind(VoxelwiseMahalanobis, "codes", {"shrinkage": "shrinkage"}),
     "z": Kind(VoxelwiseZ, "residuals", {"floor": "floor"}, on_device=False),
     "nearest": Kind(KNearest, "codes", {"neighbours": "neighbours"}, on_device=False),
+    "pca": Kind(PrincipalComponents, "intensities", {"components": "components"}, on_device=False),
+    "raw": Kind(RawIntensity, "intensities", {"side": "side"}, on_device=False),
     "student-mixture": Kind(
         StudentMixture, "codes",
         {
@@ -67,12 +74,22 @@ class DetectorSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     kind: Literal[
-        "error", "one-class-svm", "ensemble-svm", "subject-svm", "mahalanobis", "z", "nearest", "student-mixture"
+        "error",
+        "one-class-svm",
+        "ensemble-svm",
+        "subject-svm",
+        "mahalanobis",
+        "z",
+        "nearest",
+        "student-mixture",
+        "pca",
+        "raw",
     ] = Field(
         ERROR,
         description="error: the joint reconstruction error, no detector; one-class-svm: one per voxel (media2020); "
         "ensemble-svm: mean of a few on codes of the whole brain (isbi2023); subject-svm: fitted on the subject "
-        "itself (midl2023); mahalanobis, z, nearest: per voxel; student-mixture: t mixture of the whole brain",
+        "itself (midl2023); mahalanobis, z, nearest: per voxel; student-mixture: t mixture of the whole brain; "
+        "pca: what principal components of the controls cannot rebuild; raw: the intensity itself",
     )
     name: str = Field(
         "",
@@ -82,7 +99,7 @@ class DetectorSettings(BaseModel):
     )
     reads: Reads | None = Field(
         None, description="codes (patch models), residuals (input minus reconstruction) or intensities (no model); "
-        "null: residuals for z, codes for the others",
+        "null: residuals for z, intensities for pca and raw, codes for the others",
     )  # fmt: skip
     nu: float | None = Field(
         None, gt=0, le=1, description="SVMs: share of outliers among controls; null: 0.1 per voxel, else 0.03"
@@ -101,9 +118,18 @@ class DetectorSettings(BaseModel):
         None, description="mahalanobis: share of the covariance replaced by its mean variance; null: ledoit-wolf"
     )
     floor: float | None = Field(None, gt=0, description="z: least standard deviation; null: 0.001")
+    smoothing_mm: float | None = Field(
+        None, gt=0, le=50, description="z of residuals or intensities: width (FWHM, mm) of the Gaussian that "
+        "smooths them first, inside the mask; null: as they are",
+    )  # fmt: skip
+    side: Literal["high", "low", "both"] | None = Field(
+        None, description="raw: what is abnormal, high or low intensities, or those far from the mean; null: both"
+    )
     neighbours: int | None = Field(None, ge=1, description="nearest: controls looked at; null: 5")
-    components: PositiveInt | Literal["bic"] | None = Field(
-        None, description="student-mixture: number of components, or chosen by BIC; null: 8"
+    components: PositiveInt | Share | Literal["bic"] | None = Field(
+        None,
+        description="student-mixture: their number, or bic (null: 8); pca: their number, or the share of "
+        "variance they hold (null: 0.5)",
     )
     scales: Literal["multivariate", "multiple-scale"] | None = Field(
         None, description="student-mixture: one scale a component, or one per axis (isbi2023); null: multivariate"
@@ -118,6 +144,7 @@ class DetectorSettings(BaseModel):
     @model_validator(mode="after")
     def _settings_belong_to_the_kind(self) -> "DetectorSettings":
         known = () if self.kind == ERROR else ("reads", *KINDS[self.kind].settings)
+        known += ("smoothing_mm",) if self.kind == "z" else ()  # done to what it reads, not by the detector
         for name in self.model_fields_set - {"kind", "name", *known}:
             if getattr(self, name) is not None:
                 meant = f"it has {', '.join(known)}" if known else "it has none"
@@ -128,6 +155,14 @@ class DetectorSettings(BaseModel):
             raise ValueError("gamma is a number, the same everywhere; gamma_per: global goes with scale and median")
         if self.nu == 1 and self.kind in ("ensemble-svm", "subject-svm"):
             raise ValueError(f"nu must be below 1 for {self.kind}")
+        if self.kind == "pca" and (
+            self.components == "bic" or (self.components == 1 and _is_share(self.components))
+        ):
+            raise ValueError("components of pca are a number, or a share of variance below 1")
+        if self.kind == "student-mixture" and _is_share(self.components):
+            raise ValueError("components of student-mixture are a number, or bic")
+        if self.smoothing_mm and self.source == "codes":
+            raise ValueError("codes are not smoothed; smoothing_mm goes with residuals and intensities")
         if self.online and self.tolerance is not None:
             raise ValueError("online EM sees each code once and stops; tolerance goes with batch EM")
         if self.name.lower() == ERROR and self.kind != ERROR:
@@ -147,6 +182,16 @@ class DetectorSettings(BaseModel):
         return "residuals" if self.kind == ERROR else self.reads or KINDS[self.kind].reads
 
     @property
+    def feature(self) -> str:
+        """What it is fed, by name: what it reads, with the smoothing put on it."""
+        return f"{self.source}-{self.smoothing_mm:g}mm" if self.smoothing_mm else self.source
+
+    def same(self, other: "DetectorSettings") -> bool:
+        """Whether both score alike, whatever they are called."""
+        apart: dict[str, Any] = {"name": "", "reads": None}
+        return self.source == other.source and self.model_copy(update=apart) == other.model_copy(update=apart)
+
+    @property
     def draws(self) -> bool:
         """Whether anything is drawn at random."""
         return self.kind != ERROR and "seed" in KINDS[self.kind].settings
@@ -157,6 +202,10 @@ class DetectorSettings(BaseModel):
         given: dict[str, Any] = {to: getattr(self, name) for name, to in kind.settings.items()}
         given = {name: value for name, value in given.items() if value is not None}
         return kind.make(**given, **({"device": device} if kind.on_device else {}))
+
+
+def _is_share(components: object) -> bool:
+    return isinstance(components, float)
 
 
 def method_label(model: str, detector: str) -> str:

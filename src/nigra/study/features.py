@@ -1,6 +1,6 @@
 """What detectors of a run read of a subject: codes and residuals of one pass of a model, or the maps alone."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -9,27 +9,32 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nigra.detection.detector import Detector
-from nigra.detection.settings import ERROR, Reads
+from nigra.detection.settings import ERROR, INTENSITIES, DetectorSettings
 from nigra.models.saved import Trained
 from nigra.preparation.scaling import fit_scaling
 from nigra.scoring.codes import CodeStore
 from nigra.scoring.scorer import Scorer
+from nigra.scoring.smoothing import smooth
 from nigra.shapes import Codes, Volume
 from nigra.study.run import Fit, Part, Run
-from nigra.study.settings import INTENSITIES, Method, ModelSettings
+from nigra.study.settings import Method, ModelSettings
 from nigra.study.train import trained
 from nigra.training import Tick
 from nigra.units import Source
 
 Features = dict[str, Float[ndarray, "n_locations d"]]
-"""By what they are (codes, residuals, intensities, error), one row per voxel of the mask in numpy.nonzero order."""
+"""By what they are (codes, residuals, intensities, error, or smoothed: ``DetectorSettings.feature``), one row per
+voxel of the mask in numpy.nonzero order."""
 
 
 class Reader:
-    """Reads the subjects of a part of a draw, with the model trained on the part's controls or with none."""
+    """Reads for ``detectors`` the subjects of a part of a draw, with the model trained on its controls or none."""
 
-    def __init__(self, run: Run, model: ModelSettings | None, draw: int, part: Part, needed: set[Reads]) -> None:
-        self.run, self.part, self.needed = run, part, needed
+    def __init__(
+        self, run: Run, model: ModelSettings | None, draw: int, part: Part, detectors: Iterable[DetectorSettings]
+    ) -> None:
+        self.run, self.part = run, part
+        self.needed = {each.feature: each for each in detectors if each.kind != ERROR}
         self.scorer: Scorer | None = None
         if model is None:
             self.trained_on, scaling = part.train, fit_scaling(run.cohort, list(part.train), run.settings.scaling)
@@ -48,6 +53,14 @@ class Reader:
         return self._features(replace(self.source, volumes=volume[None]), 0)
 
     def _features(self, source: Source, row: int) -> Features:
+        found, cohort = self._one_pass(source, row), self.run.cohort
+        for feature, each in self.needed.items():
+            if each.smoothing_mm:
+                found[feature] = smooth(found[each.source], cohort.mask, cohort.affine, each.smoothing_mm)
+        return found
+
+    def _one_pass(self, source: Source, row: int) -> Features:
+        """What the model, or the maps, give before any smoothing."""
         mask = self.run.cohort.mask
         if self.scorer is None:
             return {INTENSITIES: np.ascontiguousarray(source.volume(row)[:, mask].T)}
@@ -58,15 +71,14 @@ class Reader:
         }
         return features | ({"codes": found.codes} if found.codes is not None else {})
 
-    def lengths(self) -> dict[Reads, int]:
-        """d of each kind of feature that is needed."""
+    def lengths(self) -> dict[str, int]:
+        """d of each feature that is needed."""
         channels, code = len(self.run.cohort.channels), self.scorer.code_length if self.scorer else None
-        known: dict[Reads, int] = {"codes": code or 0, "residuals": channels, "intensities": channels}
-        return {name: known[name] for name in self.needed}
+        return {name: (code or 0) if name == "codes" else channels for name in self.needed}
 
 
 @contextmanager
-def controls(reader: Reader, say: Callable[[str], None], tick: Tick) -> Iterator[dict[Reads, Codes]]:
+def controls(reader: Reader, say: Callable[[str], None], tick: Tick) -> Iterator[dict[str, Codes]]:
     """Features of the part's training controls, on disk while the context lasts; their size is said first."""
     folder, train = reader.run.folder, reader.part.train
     voxels = int(reader.run.cohort.mask.sum())
@@ -89,7 +101,7 @@ def controls(reader: Reader, say: Callable[[str], None], tick: Tick) -> Iterator
 
 
 def fit_detectors(
-    reader: Reader, methods: list[Method], features: dict[Reads, Codes], tick: Tick
+    reader: Reader, methods: list[Method], features: dict[str, Codes], tick: Tick
 ) -> dict[Method, Detector]:
     """Each method's detector, fitted on the part's training controls; the reconstruction error needs none."""
     fitted = {}
@@ -100,6 +112,6 @@ def fit_detectors(
             def within(done: float, text: str, name: str = method.detector.label) -> None:
                 tick(done, f"fit {name}, {text}")
 
-            fitted[method] = detector.fit(features[method.detector.source], reader.part.train, within)
+            fitted[method] = detector.fit(features[method.detector.feature], reader.part.train, within)
             detector.margin()  # found here, while a wait is expected
     return fitted

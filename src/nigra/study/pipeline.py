@@ -60,7 +60,7 @@ def _refuse_too_few(run: Run) -> None:
         if fewest < needed:
             raise NigraError(
                 f"{method.detector.label} needs {needed} controls, but a part of a draw has {fewest} to fit "
-                "on; add controls, test fewer, take more folds, or leave the detector out."
+                "on; add controls, test fewer, take more folds, or leave it out of detectors and baselines."
             )
 
 

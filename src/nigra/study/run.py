@@ -165,11 +165,12 @@ class Run:
                 self._split_path, self.draws, {"key": self._split_key, **record("split", settings["splits"])}
             )
         write_text(self.folder / "settings.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+        detectors = dict.fromkeys(method.detector for method in self.settings.methods)
         seeds = {
             "splits": self.settings.splits.seed, "evaluation": self.settings.evaluation.seed,
             "figures": self.settings.figures.seed,
             **{f"model {model.label}": model.seed for model in self.settings.models},
-            **{f"detector {each.label}": each.seed or 0 for each in self.settings.detectors if each.draws},
+            **{f"detector {each.label}": each.seed or 0 for each in detectors if each.draws},
         }  # fmt: skip
         inputs = {"cohort/volumes.npy": self.cohort.digest}
         dseg = self.settings.atlas.dseg and self.study / self.settings.atlas.dseg

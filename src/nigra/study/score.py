@@ -138,9 +138,7 @@ def _score_draw(
         left = {method: [n for n in (*own, *part.scored) if rows.lacks(n)] for method, rows in made.items()}
         left = {method: names for method, names in left.items() if names}
         if left:
-            reader = Reader(
-                run, model, draw.draw, part, {m.detector.source for m in left if m.detector.kind != ERROR}
-            )
+            reader = Reader(run, model, draw.draw, part, [method.detector for method in left])
             if reader.scorer:
                 say(f"  {methods[0].model_label}: {reader.scorer.way}")
             _score_part(reader, made, left, own, say, between(tick, number / len(parts), (number + 1) / len(parts)))
@@ -161,7 +159,7 @@ def _score_part(
     with controls(reader, say, between(tick, 0.0, 0.4)) as features:
         fitted = fit_detectors(reader, list(left), features, between(tick, 0.4, 0.6))
         for method, detector in fitted.items() if own else ():
-            values = training_map_values(detector, features[method.detector.source])
+            values = training_map_values(detector, features[method.detector.feature])
             for name, scores in zip(reader.part.train, values, strict=True):
                 made[method].write(name, scores)
         wanted = {name for method, those in left.items() for name in those if made[method].lacks(name)}
@@ -180,7 +178,7 @@ def scores_of(detector: Detector | None, found: Features, method: Method, name: 
     """A subject's score map values, higher = more abnormal."""
     if detector is None:
         return found["error"][:, 0]
-    return score_map_values(detector, found[method.detector.source][None], [name])[0]
+    return score_map_values(detector, found[method.detector.feature][None], [name])[0]
 
 
 def calibrate(run: Run, method: Method, draw: Draw) -> None:
@@ -227,7 +225,7 @@ def units_of(method: Method) -> str:
     """What the numbers of a score map are."""
     if method.detector.kind == ERROR:
         return "joint reconstruction error, intensities scaled 0-1 by training controls"
-    return f"negative decision function of {method.detector.kind} on {method.detector.source}"
+    return f"negative decision function of {method.detector.kind} on {method.detector.feature}"
 
 
 def map_key(run: Run, folder: Path) -> str:

@@ -9,15 +9,30 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from nigra.cohort.selection import GroupSettings
 from nigra.cohort.splits import SplitSettings
 from nigra.detection.calibration import CalibrationSettings
-from nigra.detection.settings import ERROR, ClusterSettings, DetectorSettings, method_label
+from nigra.detection.settings import ERROR, INTENSITIES, ClusterSettings, DetectorSettings, method_label
 from nigra.models.published import PRESETS, Preset
 from nigra.preparation.scaling import ScalingSettings
 from nigra.scoring.errors import ScoreSettings
 from nigra.training import TrainingSettings
 from nigra.units import Patches, Slices, Unit
 
-INTENSITIES = "intensities"
-"""Stands for a model where a detector reads the maps themselves."""
+REGIONAL_MEAN = "regional-mean"
+"""The baseline that has no score per voxel: each region's mean intensity against that of controls."""
+
+Baseline = Literal["z", "smooth-z", "regional-mean", "pca", "mixture", "raw"]
+"""Methods without a network that every run is compared with."""
+
+BASELINES: dict[str, DetectorSettings] = {
+    each.label: each
+    for each in (
+        DetectorSettings(kind="z", reads="intensities"),
+        DetectorSettings(kind="z", name="smooth-z", reads="intensities", smoothing_mm=4),
+        DetectorSettings(kind="pca"),
+        DetectorSettings(kind="student-mixture", name="mixture", reads="intensities", samples=100_000),
+        DetectorSettings(kind="raw"),
+    )
+}
+"""The baselines that are detectors, by name."""
 
 
 class Settings(BaseModel):
@@ -172,6 +187,10 @@ class RunSettings(Settings):
         [DetectorSettings(kind=ERROR)], min_length=1,
         description="how each model's codes or residuals, or the maps themselves, become scores",
     )  # fmt: skip
+    baselines: list[Baseline] = Field(
+        ["z", "smooth-z", "regional-mean", "pca", "mixture", "raw"],
+        description="methods without a network, scored on the maps beside the others; []: none",
+    )
     calibration: CalibrationSettings = Field(CalibrationSettings(), description="the threshold")
     clusters: ClusterSettings = Field(ClusterSettings(), description="clusters of abnormal voxels")
     atlas: AtlasSettings = Field(AtlasSettings(), description="the regions")
@@ -194,22 +213,34 @@ class RunSettings(Settings):
         own = [detector.label.lower() for detector in self.detectors]
         if len(set(own)) < len(own):
             raise ValueError(f"two detectors are both called {max(own, key=own.count)}; give each a name")
+        if REGIONAL_MEAN in own:
+            raise ValueError(f"{REGIONAL_MEAN} is the name of a baseline; choose another for the detector")
         return self
 
     @model_validator(mode="after")
     def _something_is_scored(self) -> "RunSettings":
-        if not self.methods:
+        if not self.asked and (self.models or not self.methods):
             raise ValueError(" ".join(self.left_out) or "no model reads what the detectors need; name a model")
         return self
 
     @property
-    def methods(self) -> list[Method]:
+    def asked(self) -> list[Method]:
         """Every model with every detector it can feed, then the detectors that read the maps themselves."""
         with_models = [
             Method(model, detector)
             for model in self.models for detector in self.detectors if feeds(model, detector)
         ]  # fmt: skip
         return with_models + [Method(None, each) for each in self.detectors if each.source == INTENSITIES]
+
+    @property
+    def methods(self) -> list[Method]:
+        """What is asked for, then the baselines; one that is asked for already is not scored twice."""
+        own = [method.detector for method in self.asked if method.model is None]
+        names = {each.label.lower() for each in own}
+        found = [BASELINES[name] for name in dict.fromkeys(self.baselines) if name in BASELINES]
+        return self.asked + [
+            Method(None, each) for each in found if each.label not in names and not any(each.same(o) for o in own)
+        ]
 
     @property
     def left_out(self) -> list[str]:
