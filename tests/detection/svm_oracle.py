@@ -69,3 +69,16 @@ def fitted(
     numbers = np.float32(nu), mode, np.float32(gamma), np.float32(TOLERANCE), 20_000
     solver.fit(codes, usable, *numbers, *found.values())  # type: ignore[attr-defined]
     return found
+
+
+def problem(rng: np.random.Generator, n: int, d: int = 3, gamma: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
+    """A kernel matrix as the solver takes it, (n + 3, width) in float32, and as it is, (n, n)."""
+    codes = normal(rng, n, d)
+    K = kernel(codes, codes, gamma)
+    padded = np.zeros((n + 3, (n + 7) // 8 * 8), np.float32)
+    padded[:n, :n] = K
+    return padded, K
+
+
+def vectors(n: int, count: int) -> list[np.ndarray]:
+    return list(np.zeros((count, (n + 7) // 8 * 8), np.float32))

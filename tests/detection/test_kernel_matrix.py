@@ -34,7 +34,7 @@ def width_of(codes: np.ndarray, mode: int, gamma: float = 1.0) -> float:
     x, norms, K = (
         np.zeros((d, width), np.float32),
         np.zeros(width, np.float32),
-        np.zeros((n + 1, width), np.float32),
+        np.zeros((n + 3, width), np.float32),
     )
     return kernel_width(codes, codes.shape[1] - 1, mode, np.float32(gamma), np.zeros(d, np.float32), x, norms, K)
 
@@ -68,7 +68,7 @@ def test_the_mean_of_equal_codes_is_that_code(value: float, n: int) -> None:
 def test_distances_between_controls(rng: np.random.Generator, n: int, d: int) -> None:
     codes, width = normal(rng, n, d), (n + 7) // 8 * 8
     codes[-1] = codes[0]
-    (x, norms), out = columns_of(codes, width), np.full((n + 1, width), -1, np.float32)
+    (x, norms), out = columns_of(codes, width), np.full((n + 3, width), -1, np.float32)
     squared_distances(x, norms, n, x, norms, True, out)
     expected = cdist(codes.astype(float), codes.astype(float), "sqeuclidean")
     np.testing.assert_allclose(out[:n, :n], expected, atol=2e-6 * d)
@@ -82,7 +82,7 @@ def test_distances_between_controls(rng: np.random.Generator, n: int, d: int) ->
 def test_distances_from_others(rng: np.random.Generator, m: int, d: int) -> None:
     others, codes = normal(rng, m, d), normal(rng, 13, d)
     (rows, row_norms), (columns, norms) = columns_of(others, 8), columns_of(codes, 16)
-    out = np.full((m + 1, 16), -1, np.float32)
+    out = np.full((m + 3, 16), -1, np.float32)
     squared_distances(rows, row_norms, m, columns, norms, False, out)
     expected = cdist(others.astype(float), codes.astype(float), "sqeuclidean")
     np.testing.assert_allclose(out[:m, :13], expected, atol=2e-6 * d)

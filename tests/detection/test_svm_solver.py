@@ -4,84 +4,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import brentq
 
-from nigra.detection.svm_solver import DESCENTS, boundary, descend, gradient, improve, project, settle
-from tests.detection.svm_oracle import TOLERANCE, exact, fitted, kernel, normal
+from nigra.detection.svm_descent import DESCENTS, TURNS, gradient
+from nigra.detection.svm_solver import boundary, improve, settle
+from tests.detection.svm_oracle import TOLERANCE, exact, fitted, kernel, normal, problem, vectors
 
 F = np.float32
-
-
-def problem(rng: np.random.Generator, n: int, d: int = 3, gamma: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
-    """A kernel matrix as the solver takes it, (n + 1, width) in float32, and as it is, (n, n)."""
-    codes = normal(rng, n, d)
-    K = kernel(codes, codes, gamma)
-    padded = np.zeros((n + 1, (n + 7) // 8 * 8), np.float32)
-    padded[:n, :n] = K
-    return padded, K
-
-
-def vectors(n: int, count: int) -> list[np.ndarray]:
-    return list(np.zeros((count, (n + 7) // 8 * 8), np.float32))
-
-
-@pytest.mark.parametrize("n", [1, 2, 7, 16, 19])
-def test_the_gradient_is_a_product(rng: np.random.Generator, n: int) -> None:
-    padded, K = problem(rng, n)
-    a, G = vectors(n, 2)
-    a[:n] = rng.random(n)
-    G[:] = 7
-    gradient(padded, n, a, G)
-    np.testing.assert_allclose(G[:n], K @ a[:n], rtol=2e-6)
-    assert (G[n:] == 0).all()
-
-
-@given(seed=st.integers(0, 10**6), n=st.integers(1, 20), share=st.floats(0.01, 0.99))
-@settings(max_examples=60, deadline=None)
-def test_project_finds_the_level_a_root_finder_finds(seed: int, n: int, share: float) -> None:
-    rng = np.random.default_rng(seed)
-    v, top = 3 * normal(rng, n), (rng.random(n) < 0.8).astype(np.float32)
-    top[0] = 1
-    total = F(share * top.sum())
-
-    def excess(level: float) -> float:
-        return float(np.clip(v.astype(float) - level, 0, top).sum() - total)
-
-    level = project(v, n, top, total, F(rng.normal()))
-    root = brentq(excess, v.min() - 2, v.max() + 2, xtol=1e-12)
-    assert excess(level) == pytest.approx(0, abs=2e-6 * n)
-    np.testing.assert_allclose(np.clip(v - level, 0, top), np.clip(v - root, 0, top), atol=1e-5)
-
-
-def test_a_descent_never_climbs_and_stays_feasible(rng: np.random.Generator) -> None:
-    n, total = 19, F(4.75)
-    padded, K = problem(rng, n)
-    a, G, top, v, Q = vectors(n, 5)
-    top[:n], a[:n] = 1, total / n
-    gradient(padded, n, a, G)
-    heights = [a[:n] @ K @ a[:n]]
-    for _ in range(DESCENTS):
-        descend(padded, n, a, G, top, total, v, Q, 1, F(0))
-        heights.append(a[:n] @ K @ a[:n])
-        assert a.min() >= -1e-6
-        assert a.max() <= 1 + 1e-6
-        assert a.sum() == pytest.approx(total, rel=1e-5)
-    assert (np.diff(heights) <= 1e-6).all()
-    assert heights[-1] < 0.99 * heights[0]
-    best = fitted_objective(padded, K, n, total)
-    assert heights[-1] == pytest.approx(best, rel=1e-3)
-
-
-def fitted_objective(padded: np.ndarray, K: np.ndarray, n: int, total: float) -> float:
-    a = solved(padded, n, total)
-    return float(a @ K @ a)
 
 
 def solved(padded: np.ndarray, n: int, total: float) -> np.ndarray:
     a, G, top, up, low, gain = vectors(n, 6)
     top[:n], a[:n] = 1, total / n
     gradient(padded, n, a, G)
-    assert improve(padded, n, a, G, top, F(total), up, low, gain, DESCENTS, F(TOLERANCE), 20_000) < 20_000
+    assert improve(padded, n, a, G, top, F(total), up, low, gain, DESCENTS, TURNS, F(TOLERANCE), 20_000) < 20_000
     return a[:n]
 
 

@@ -19,8 +19,9 @@ from nigra.detection.kernel_matrix import (
     squared_distances,
     squared_norms,
 )
+from nigra.detection.svm_descent import DESCENTS, TURNS, gradient
 from nigra.detection.svm_responses import responses, start_without
-from nigra.detection.svm_solver import DESCENTS, boundary, gradient, improve
+from nigra.detection.svm_solver import boundary, improve
 
 # numba's cache on disk does not notice that a function *imported* here has changed: after editing kernel_matrix,
 # svm_solver or svm_responses, delete __pycache__, or the old code goes on running inside these functions.
@@ -121,7 +122,7 @@ def fit_block(b, codes, usable, nu, mode, gamma, tolerance, limit, weights, rho,
         for j in range(n):
             a[j] = nu
         gradient(K, n, a, G)
-        steps[where] = improve(K, n, a, G, top, total, up, low, gain, DESCENTS, tolerance, limit)
+        steps[where] = improve(K, n, a, G, top, total, up, low, gain, DESCENTS, TURNS, tolerance, limit)
         rho[where], free[where] = boundary(n, a, G, top, total)
         for j in range(n):
             weights[where, j] = a[j]
@@ -144,15 +145,12 @@ def score_block(b, controls, weights, gammas, codes, out):
     """One block of ``score``; only support vectors enter the kernel."""
     n, locations, d = controls.shape
     m = codes.shape[0]
-    width, rows_width = (n + 7) // 8 * 8, (m + 7) // 8 * 8
-    rows, row_norms, mean = (
-        np.zeros((d, rows_width), np.float32),
-        np.zeros(rows_width, np.float32),
-        np.zeros(d, np.float32),
-    )
-    columns, norms = np.zeros(d * width, np.float32), np.zeros(width, np.float32)
-    distances, bits = np.zeros((m + 1) * width, np.float32), np.zeros(m * width, np.int32)
-    power, a = bits.view(np.float32), np.zeros(width, np.float32)
+    width, columns_width = (n + 7) // 8 * 8, (m + 7) // 8 * 8
+    columns, norms = np.zeros((d, columns_width), np.float32), np.zeros(columns_width, np.float32)
+    rows, row_norms, a = np.zeros((d, width), np.float32), np.zeros(width, np.float32), np.zeros(width, np.float32)
+    mean, total = np.zeros(d, np.float32), np.zeros(columns_width, np.float32)
+    K, bits = np.zeros((n + 3, columns_width), np.float32), np.zeros(n * columns_width, np.int32)
+    flat, power = K.ravel(), bits.view(np.float32)
     begin = b * BLOCK
     old, new = nearby(controls, begin), nearby(codes, begin)
     for where in range(begin, min(begin + BLOCK, locations)):
@@ -160,27 +158,22 @@ def score_block(b, controls, weights, gammas, codes, out):
             for i in range(m):
                 out[i, where] = np.nan
             continue
-        support = 0
-        for j in range(n):
-            support += weights[where, j] > F(0)
-        w = (support + 7) // 8 * 8
         means(old, where - begin, mean)
-        centre(new, where - begin, mean, rows)
-        supports, a[:], columns[:] = columns[: d * w].reshape((d, w)), F(0), F(0)
+        centre(new, where - begin, mean, columns)
         support = 0
         for j in range(n):
             if weights[where, j] > F(0):
                 for k in range(d):
-                    supports[k, support] = old[j, where - begin, k] - mean[k]
+                    rows[k, support] = old[j, where - begin, k] - mean[k]
                 a[support] = weights[where, j]
                 support += 1
+        squared_norms(columns, norms)
         squared_norms(rows, row_norms)
-        squared_norms(supports, norms[:w])
-        K = distances[: (m + 1) * w].reshape((m + 1, w))
-        squared_distances(rows, row_norms, m, supports, norms[:w], False, K)
-        exponentials(distances[: m * w], gammas[where], bits, power)
+        squared_distances(rows, row_norms, support, columns, norms, False, K)
+        exponentials(flat[: support * columns_width], gammas[where], bits, power)
+        gradient(K, support, a, total)
         for i in range(m):
-            out[i, where] = dot(a[:w], K[i])
+            out[i, where] = total[i]
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
@@ -214,28 +207,18 @@ def leave_one_out_block(b, codes, weights, gammas, nu, tolerance, limit, scores,
         for j in range(n):
             less[j] = weights[where, j] * F(n - 1) / F(n)
         gradient(K, n, less, kept)
-        improve(K, n, less, kept, top, total, up, low, gain, DESCENTS, tolerance, limit)
+        improve(K, n, less, kept, top, total, up, low, gain, DESCENTS, TURNS, tolerance, limit)
         count = responses(K, n, less, top, index, A)
         for i in range(n):
             top[i] = F(0)
             if less[i] > F(0):
                 start_without(i, n, less, index, count, A, K[i], top, total, a)
                 gradient(K, n, a, G)
-                improve(K, n, a, G, top, total, up, low, gain, DESCENTS // 2, tolerance, limit)
+                improve(K, n, a, G, top, total, up, low, gain, 0, TURNS, tolerance, limit)
                 scores[i, where], rhos[i, where] = G[i], boundary(n, a, G, top, total)[0]
             else:  # leaving out what has no weight changes nothing
                 scores[i, where], rhos[i, where] = kept[i], boundary(n, less, kept, top, total)[0]
             top[i] = F(1)
-
-
-@numba.njit(fastmath=True, cache=True)
-@no_type_check
-def dot(a, b):
-    """Scalar product."""
-    total = F(0)
-    for j in range(a.shape[0]):
-        total += a[j] * b[j]
-    return total
 
 
 @numba.njit(cache=True)
@@ -243,7 +226,7 @@ def dot(a, b):
 def workspace(n, width, d):
     """Arrays a block of locations works in: centred codes, squared lengths, mean, kernel matrix, bits, vectors."""
     x, norms, mean = np.zeros((d, width), np.float32), np.zeros(width, np.float32), np.zeros(d, np.float32)
-    return x, norms, mean, np.zeros((n + 1, width), np.float32), np.zeros(n * width, np.int32), vectors(n, width)
+    return x, norms, mean, np.zeros((n + 3, width), np.float32), np.zeros(n * width, np.int32), vectors(n, width)
 
 
 @numba.njit(cache=True)

@@ -1,10 +1,11 @@
 """The quadratic program of one one-class SVM, compiled: weights from a kernel matrix.
 
 Minimise ``a' K a / 2`` over ``0 <= a_i <= top_i, sum a = total`` (Schölkopf et al. 2001, in the scale of LIBSVM:
-``top`` 1, ``total`` nu n). Two steps: projected gradients with Barzilai-Borwein lengths and exact line search (Dai
-& Fletcher 2006) find which variables lie at a bound; sequential minimal optimisation with second-order choice of
-the pair (Fan, Chen & Lin 2005), from there, brings the largest violation of optimality below the tolerance. The
-first is only fast, the second alone decides when a solution is good.
+``top`` 1, ``total`` nu n). Three steps, the first two as Moré & Toraldo (1991) alternate them: projected gradients
+with Barzilai-Borwein lengths and exact line search (Dai & Fletcher 2006) find which variables lie at a bound;
+conjugate gradients solve for those between the bounds; sequential minimal optimisation with second-order choice of
+the pair (Fan, Chen & Lin 2005) brings the largest violation of optimality below the tolerance. The first two are
+only fast, the last alone decides when a solution is good; mostly it finds nothing left to do.
 
 Vectors are as wide as the rows of ``K`` (width, a multiple of 8); variables from n on have ``top`` 0 and stay 0.
 """
@@ -14,11 +15,9 @@ from typing import no_type_check
 import numba
 import numpy as np
 
-F = np.float32
-BIG = np.float32(1e30)
+from nigra.detection.svm_descent import BIG, conjugate, descend, gradient
 
-DESCENTS = 12
-"""Projected gradients before SMO; more gain nothing where the kernel matrix is nearly singular."""
+F = np.float32
 
 CURVATURE = np.float32(1e-6)
 """Least curvature along a pair: below, float32 cannot tell the kernel from 1, and steps would overshoot."""
@@ -27,89 +26,7 @@ ROUNDING = np.float32(5e-7)
 """Of a gradient; no solution in float32 can be judged more finely."""
 
 
-@numba.njit(fastmath=True, inline="never", cache=True)
-@no_type_check
-def gradient(K, n, a, G):
-    """``G = K a``, four rows at a time."""
-    width = K.shape[1]
-    for j in range(width):
-        G[j] = F(0)
-    k = 0
-    while k + 4 <= n:
-        a0, a1, a2, a3 = a[k], a[k + 1], a[k + 2], a[k + 3]
-        K0, K1, K2, K3 = K[k], K[k + 1], K[k + 2], K[k + 3]
-        for j in range(width):
-            G[j] += a0 * K0[j] + a1 * K1[j] + a2 * K2[j] + a3 * K3[j]
-        k += 4
-    while k < n:
-        a0, K0 = a[k], K[k]
-        for j in range(width):
-            G[j] += a0 * K0[j]
-        k += 1
-
-
-@numba.njit(fastmath=True, inline="never", cache=True)
-@no_type_check
-def project(v, n, top, total, level):
-    """The level with ``sum clip(v - level, 0, top) = total``, by Newton steps from ``level`` inside a bracket."""
-    low, high = -BIG, BIG
-    for _ in range(40):
-        f, free = -total, F(0)
-        for j in range(n):
-            x = v[j] - level
-            y = min(max(x, F(0)), top[j])
-            f += y
-            free += F(1) if y == x else F(0)
-        if abs(f) <= F(1e-6) * total:
-            break
-        if f > F(0):
-            low = level
-        else:
-            high = level
-        plateau = max(f, F(1)) if f > F(0) else min(f, F(-1))
-        step = level + (f / free if free > F(0) else plateau)
-        if (free == F(0) or step <= low or step >= high) and low > -BIG and high < BIG:
-            step = (low + high) / F(2)
-        level = step
-    return level
-
-
-@numba.njit(fastmath=True, inline="never", cache=True)
-@no_type_check
-def descend(K, n, a, G, top, total, v, Q, steps, enough):
-    """Projected gradients from ``a``, until a step is shorter than ``enough`` or ``steps`` are done."""
-    length, level = F(1), F(0)
-    for _ in range(steps):
-        mean = F(0)
-        for j in range(n):
-            mean += G[j]
-        mean /= F(n)
-        for j in range(n):
-            v[j] = a[j] - length * (G[j] - mean)
-        level = project(v, n, top, total, level)
-        longest, pp, slope = F(0), F(0), F(0)
-        for j in range(n):
-            p = min(max(v[j] - level, F(0)), top[j]) - a[j]
-            v[j] = p
-            pp += p * p
-            slope += p * (G[j] - mean)
-            longest = max(longest, abs(p))
-        if longest < enough or slope >= F(0):
-            break
-        gradient(K, n, v, Q)
-        curvature = F(0)
-        for j in range(n):
-            curvature += v[j] * Q[j]
-        curvature = max(curvature, F(1e-6) * pp)
-        t = min(-slope / curvature, F(1))
-        for j in range(n):
-            a[j] += t * v[j]
-        for j in range(K.shape[1]):
-            G[j] += t * Q[j]
-        length = pp / curvature
-
-
-@numba.njit(fastmath=True, inline="never", cache=True)
+@numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
 @no_type_check
 def settle(n, a, top, total):
     """Bring ``a`` exactly between its bounds, onto the sum ``total``: rounding moved it a little."""
@@ -135,7 +52,7 @@ def settle(n, a, top, total):
             a[j] = total * top[j] / room
 
 
-@numba.njit(fastmath=True, inline="never", cache=True)
+@numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
 @no_type_check
 def pair_steps(K, n, a, G, top, up, low, gain, tolerance, limit):
     """SMO until no pair violates optimality by more than ``tolerance``; returns the number of steps.
@@ -199,9 +116,10 @@ def pair_steps(K, n, a, G, top, up, low, gain, tolerance, limit):
 
 @numba.njit(cache=True)
 @no_type_check
-def improve(K, n, a, G, top, total, up, low, gain, descents, tolerance, limit):
+def improve(K, n, a, G, top, total, up, low, gain, descents, turns, tolerance, limit):
     """From any weights ``a`` with gradient ``G`` to the solution; returns the number of SMO steps."""
     descend(K, n, a, G, top, total, up, gain, descents, F(1e-4) * total / F(n))
+    conjugate(K, n, a, G, top, total, low, up, gain, turns, F(0.4) * tolerance)
     settle(n, a, top, total)
     gradient(K, n, a, G)
     return pair_steps(K, n, a, G, top, up, low, gain, tolerance, limit)
