@@ -6,8 +6,8 @@ import pytest
 import scipy.stats
 
 from nigra.errors import NigraError
-from nigra.statistics.comparison import AUC_POOLED, COLUMNS, compare, corrected_t, holm, read_methods
-from nigra.statistics.groups import AUC, MEASURES, SENSITIVITY
+from nigra.statistics.comparison import COLUMNS, MEASURES, compare, corrected_t, holm, read_methods
+from nigra.statistics.groups import AUC, AUC_POOLED, SENSITIVITY
 from nigra.statistics.resampled import corrected_variance
 from tests.statistics.test_delong import by_pairs
 from tests.statistics.test_evaluation import study
@@ -22,6 +22,13 @@ def run(percents, controls, draws=3, test=6, noise=None, seed=0):
         table.insert(0, "model", name.partition("+")[0])
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
+
+
+def one_score_each(rows):
+    """Mean departure from the draw's median, on the level of the mean median."""
+    level = rows.groupby("fold")["percent"].median()
+    departure = rows["percent"] - rows["fold"].map(level)
+    return departure.groupby(rows["participant_id"]).mean() + level.mean()
 
 
 def row(table, measure, first="a", second="b", region="region 0"):
@@ -40,10 +47,10 @@ def test_differences_are_those_of_the_definitions(scores, rng):
     regions = run(scores, 22, noise=noise)
     table = compare(regions, bootstraps=60)
     assert tuple(table.columns) == COLUMNS
-    assert len(table) == 2 * 3 * (1 + len(MEASURES))
+    assert len(table) == 2 * 3 * len(MEASURES)
     own = {name: rows[rows["set"] == "test"] for name, rows in regions.groupby("model")}
     rows = {name: rows[rows["region"] == "region 0"] for name, rows in own.items()}
-    pooled = {name: r.groupby("participant_id")["percent"].mean() for name, r in rows.items()}
+    pooled = {name: one_score_each(r) for name, r in rows.items()}
     patient = rows["a"].groupby("participant_id")["group"].first().eq("patient").to_numpy()
     auc, covariance = by_pairs(np.stack([pooled["a"], pooled["b"]]), patient)
     se = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
@@ -67,7 +74,7 @@ def test_differences_are_those_of_the_definitions(scores, rng):
 def test_swapping_the_methods_turns_the_sign(scores):
     table = compare(run(scores, 22), bootstraps=60)
     turned = compare(run(dict(reversed(scores.items())), 22), bootstraps=60)
-    for measure in (AUC_POOLED, *MEASURES):
+    for measure in MEASURES:
         one, other = row(table, measure), row(turned, measure, "b", "a")
         assert one["difference"] == pytest.approx(-other["difference"])
         assert one["low"] == pytest.approx(-other["high"])
@@ -78,7 +85,7 @@ def test_swapping_the_methods_turns_the_sign(scores):
 def test_identical_methods_differ_by_nothing(scores):
     table = compare(run({"a": scores["a"], "b": scores["a"]}, 22), bootstraps=60)
     assert (table[["difference", "low", "high"]] == 0).all(axis=None)
-    assert (table.loc[table["measure"] != "auc, pooled over draws", "first_estimate"] > 0).all()
+    assert (table.loc[table["measure"] != "x", "first_estimate"] > 0).all()
     tested = table[table["test"] != ""]
     assert (tested[["p", "p_holm", "q"]] == 1).all(axis=None)
     assert (tested["p_draws"].dropna() == 1).all()
@@ -144,20 +151,30 @@ def test_what_cannot_be_compared_is_one_sentence(scores):
         compare(regions.drop(columns="model"))
 
 
-def test_noise_is_called_different_at_the_nominal_rate():
-    """The published protocol made small: 20 of 36 controls train, 16 are tested, patients are always the same.
-
-    120 studies: 5 % of p below .05 have a standard error of 2 %.
-    """
+def rates_on_noise(studies):
+    """Shares of p below .05, and the p themselves; the published protocol made small: 20 of 36 controls train."""
     rng = np.random.default_rng(7)
     p = []
-    for seed in range(120):
+    for seed in range(studies):
         common = rng.normal(size=(1, 66))
         scores = {name: common + rng.normal(size=(1, 66)) for name in "ab"}
         noise = {name: 0.3 * rng.normal(size=(4, 1, 66)) for name in "ab"}
         table = compare(run(scores, 36, 4, 16, noise, seed), bootstraps=100, seed=seed)
         p.append([row(table, AUC_POOLED)["p"], row(table, AUC)["p"], row(table, AUC)["p_draws"]])
-    rates = (np.array(p) < 0.05).mean(axis=0)
-    assert (rates <= 0.1).all()
-    assert (rates[:2] > 0).all()
-    assert scipy.stats.kstest(np.array(p)[:, 0], "uniform").pvalue > 0.01
+    return (np.array(p) < 0.05).mean(axis=0), np.array(p)
+
+
+def test_noise_is_rarely_called_different():
+    """Of 50 studies, 5 % have a standard error of 3 %."""
+    rates, p = rates_on_noise(50)
+    assert (rates <= 0.14).all()
+    assert (p.std(axis=0) > 0.15).all()
+
+
+@pytest.mark.slow
+def test_noise_is_called_different_at_the_nominal_rate():
+    """Of 600 studies, 5 % have a standard error of 0.9 %; the corrected t may be the more cautious."""
+    rates, p = rates_on_noise(600)
+    assert (rates <= 0.075).all()
+    assert (rates[:2] >= 0.025).all()
+    assert scipy.stats.kstest(p[:, 0], "uniform").pvalue > 0.01

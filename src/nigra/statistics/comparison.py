@@ -3,7 +3,7 @@
 Two methods that saw the same people go up and down together; a difference is therefore far better known than two
 overlapping intervals suggest, and is estimated from the same resamples for both. Three answers, none one-sided:
 
-DeLong      AUC of each subject's score averaged over the draws (DeLong 1988 for correlated AUCs)
+DeLong      AUC of one score per subject, averaged over its draws (DeLong 1988 for correlated AUCs)
 bootstrap   any measure, mean over the draws; subjects resampled, the same ones for both methods in all draws
 draws       corrected resampled t (Nadeau and Bengio, Machine Learning 2003) over the draws, see ``corrected_t``
 """
@@ -19,11 +19,13 @@ from numpy import ndarray
 
 from nigra.detection.settings import method_label
 from nigra.errors import NigraError
+from nigra.statistics.bootstrap import resample
 from nigra.statistics.delong import auc_covariance
 from nigra.statistics.draws import Draws, read_draws
-from nigra.statistics.evaluation import by_draw, resample
-from nigra.statistics.groups import MEASURES, SENSITIVITY, SPECIFICITY
-from nigra.statistics.null import benjamini_hochberg, mean_of_known
+from nigra.statistics.evaluation import Place
+from nigra.statistics.groups import AUC_POOLED, BY_DRAW, HALVES
+from nigra.statistics.multiplicity import benjamini_hochberg
+from nigra.statistics.permutation import complete, mean_of_known
 from nigra.statistics.resampled import corrected_variance
 from nigra.training import Tick
 
@@ -33,9 +35,8 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of ``comparison.tsv``, in order."""
 
-AUC_POOLED = "auc, pooled over draws"
-UNTESTED = (SENSITIVITY, SPECIFICITY)
-"""Two halves of one g-mean, each raised at the cost of the other: intervals, but no p."""
+MEASURES = (AUC_POOLED, *BY_DRAW)
+"""The measures compared, in order; Cliff's delta would repeat the AUC."""
 
 PATIENT_SAMPLES = 200  # resamplings of the patients alone; a variance needs fewer than a quantile
 
@@ -50,7 +51,8 @@ def compare(
     compared, or each with ``reference`` (a method's label, such as ``mlcn2021-sae+z``), then ``second``.
 
     difference       first minus second; above 0 means that ``first`` tells the groups apart better
-    low, high        95 % interval: DeLong's for the pooled AUC, percentiles of the paired bootstrap for the others
+    low, high        95 % interval: DeLong's for the pooled AUC; percentiles of the paired bootstrap for the others,
+                     which a difference, being nearly symmetric, allows and which agree with their p
     test, p          two-sided test of no difference: DeLong or bootstrap (its p is at least 2 / (bootstraps + 1))
     p_draws          ``corrected_t`` over the draws; NaN for the pooled AUC and for fewer than two draws
     p_holm           ``p`` after Holm (1979) over the pairs of this region and measure
@@ -63,7 +65,9 @@ def compare(
     methods = read_methods(regions)
     pairs = _pairs(list(methods), reference)
     like = next(iter(methods.values()))
-    weights = np.hstack([resample(like.patient, bootstraps, seed), _patients_alone(like.patient, seed)])
+    weights = np.hstack(
+        [resample(like.patient, bootstraps, seed)[:, : 1 + bootstraps], _patients_alone(like.patient, seed)]
+    )
     rows = []
     for index in range(len(like.regions)):
         rows += _region(methods, index, pairs, weights, specificity)
@@ -148,7 +152,7 @@ def _pairs(methods: list[str], reference: str | None) -> list[tuple[str, str]]:
 
 def _patients_alone(patient: ndarray, seed: int) -> Float[ndarray, "n_subjects samples"]:
     """Weights that resample the patients and leave the controls as they are."""
-    weights = resample(patient, PATIENT_SAMPLES, seed + 1)[:, 1:]
+    weights = resample(patient, PATIENT_SAMPLES, seed + 1)[:, 1 : 1 + PATIENT_SAMPLES]
     weights[~patient] = 1
     return weights
 
@@ -159,11 +163,9 @@ def _region(
     """The rows of one region; a method without any score there has rows of NaN and a note."""
     draws, dropped = _on_common(methods, index)
     like = next(iter(methods.values()))
-    values = {name: by_draw(own, index, weights, specificity) for name, own in draws.items()}
+    values = {name: Place.of(own, index, weights, specificity).per_draw for name, own in draws.items()}
     counts = [int(seen.sum()) for seen in (like.tested & ~like.patient, like.tested & like.patient)]
     pooled, covariance, counts = _pooled(draws, index, like) if draws else (np.empty(0), np.empty((0, 0)), [0, 0])
-    controls = like.tested[:, ~like.patient].sum(), like.reference.sum()
-    ratio = float(controls[0] / controls[1]) if controls[1] else np.nan
     rows: list[dict[str, object]] = []
     for first, second in pairs:
         silent = [name for name in (first, second) if name not in draws]
@@ -173,13 +175,15 @@ def _region(
             "patients": counts[1], "note": "; ".join(notes),
         }  # fmt: skip
         if silent:
-            rows += [row | _nothing() | {"measure": measure} for measure in (AUC_POOLED, *MEASURES)]
+            rows += [row | _nothing() | {"measure": measure} for measure in MEASURES]
             continue
         at = [list(draws).index(name) for name in (first, second)]
         rows.append(row | {"measure": AUC_POOLED} | _delong(pooled[at], covariance[np.ix_(at, at)]))
-        for m, measure in enumerate(MEASURES):
+        for m, measure in enumerate(BY_DRAW):
             one, other = values[first][:, m], values[second][:, m]
-            rows.append(row | {"measure": measure} | _over_draws(one, other, ratio, measure not in UNTESTED))
+            rows.append(
+                row | {"measure": measure} | _over_draws(one, other, like.test_to_train, measure not in HALVES)
+            )
     return rows
 
 
@@ -206,8 +210,8 @@ def _on_common(methods: dict[str, Draws], index: int) -> tuple[dict[str, Draws],
 
 
 def _pooled(draws: dict[str, Draws], index: int, like: Draws) -> tuple[ndarray, ndarray, list[int]]:
-    """AUC of each method on the subjects' mean score over the draws, their covariance, controls and patients."""
-    scores = np.stack([mean_of_known(own.scores_tested[index]) for own in draws.values()])
+    """AUC of each method on one score per subject, their covariance, controls and patients."""
+    scores = np.stack([complete(own.scores_tested[index])[1] for own in draws.values()])
     seen = ~np.isnan(scores).any(axis=0)
     patient = like.patient[seen]
     return *auc_covariance(scores[:, seen], patient), [int((~patient).sum()), int(patient.sum())]
