@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from nigra.bench import samples
 from nigra.bench.interleave import Comparison, Goals, Side, interleave, missing
 from nigra.shapes import Volumes
-from nigra.training import Tick
+from nigra.training import Tick, keep_freed_memory
 from nigra.units import Patches, Source
 from nigra.units.pairs import Epoch, draw_epoch
 from nigra.units.resident import Resident, held_bytes
@@ -51,6 +51,7 @@ class Work:
 def measure(quick: bool = False, tick: Tick | None = None) -> list[Comparison]:
     """Pairs of 15 x 15 x 1 patches with two channels, batches of 225 pairs, from a memory-mapped array."""
     n_subjects, shape = QUICK if quick else FULL
+    keep_freed_memory()  # as a training has it; for all sides, it holds for the process
     with tempfile.TemporaryDirectory() as folder:
         work = work_of(write_volumes(Path(folder), n_subjects, shape), 450 if quick else 36_000)
         began = time.perf_counter()
@@ -60,7 +61,7 @@ def measure(quick: bool = False, tick: Tick | None = None) -> list[Comparison]:
         able = {name: call for name, call in peers.items() if call is not None}
         ours, sides = interleave(
             2 * len(work.epoch), partial(_all, work, held.cut), able, rounds=2 if quick else 5,
-            peer_work=works, notes=notes, name="nigra, subjects held in memory", tick=tick,
+            peer_work=works, notes=notes, name="nigra, subjects held in memory", tick=tick, warm=True,
         )  # fmt: skip
         sizes: dict[str, float | int | str] = {
             "subjects": n_subjects, "volume": " x ".join(map(str, shape)), "channels": 2, "pairs in a batch": BATCH,

@@ -76,7 +76,7 @@ class Comparison:
 def interleave(
     work: Number, ours: Callable[[], Any], peers: Mapping[str, Callable[[], Any]], rounds: int = 5,
     peer_work: Mapping[str, Number] | None = None, notes: Mapping[str, str] | None = None,
-    name: str = "nigra", tick: Tick | None = None,
+    name: str = "nigra", tick: Tick | None = None, warm: bool = False,
 ) -> tuple[Side, list[Side]]:  # fmt: skip
     """Time ``ours`` and every peer in turns: one call each that is not timed (compilation, caches), then rounds.
 
@@ -86,6 +86,8 @@ def interleave(
         peer_work: what a call of a peer does, where it is not ``work``.
         notes: a peer's setting in a few words; ``name`` is the key of ours.
         tick: told the fraction of calls done.
+        warm: before each timed call the same one, not timed, for work that goes on without a pause where it is
+            used: it finds the memory that the others' turns made the system take back.
     """
     calls = {name: ours, **peers}
     works = {name: work, **dict.fromkeys(peers, work), **(peer_work or {})}
@@ -93,6 +95,8 @@ def interleave(
     total, done = (rounds + 1) * len(calls), 0
     for turn in range(rounds + 1):
         for side, call in calls.items():
+            if warm and turn:
+                call()
             began = time.perf_counter()
             call()
             if turn:

@@ -124,13 +124,16 @@ def movable(a, G, top, slack, enough, free, v):
         free[j] = F(1) if inside or (pulled and top[j] > F(0)) else F(0)
         count += free[j]
         mean += free[j] * G[j]
-    level = mean / max(count, F(1))
-    square, longest = F(0), F(0)
+    level, rest = mean / max(count, F(1)), F(0)
     for j in range(a.shape[0]):
-        r = (level - G[j]) * free[j]
-        v[j] = r
-        square += r * r
-        longest = max(longest, abs(r))
+        v[j] = (level - G[j]) * free[j]
+        rest += v[j]
+    # steps along a nearly flat direction are long: rounding must not move the sum
+    square, longest, rest = F(0), F(0), rest / max(count, F(1))
+    for j in range(a.shape[0]):
+        v[j] -= rest * free[j]
+        square += v[j] * v[j]
+        longest = max(longest, abs(v[j]))
     return count, level, square, longest
 
 
@@ -163,8 +166,8 @@ def step_to_bound(a, G, top, v, Q, t):
 @numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
 @no_type_check
 def step_inside(a, G, v, Q, free, t, level):
-    """The step ``t`` along ``v``; leaves the next steepest direction in ``Q``: its square and largest entry."""
-    square, longest = F(0), F(0)
+    """The step ``t`` along ``v``; leaves the next steepest direction in ``Q``: its square, largest entry and sum."""
+    square, longest, rest = F(0), F(0), F(0)
     for j in range(a.shape[0]):
         a[j] += t * v[j]
         G[j] += t * Q[j]
@@ -172,7 +175,16 @@ def step_inside(a, G, v, Q, free, t, level):
         Q[j] = r
         square += r * r
         longest = max(longest, abs(r))
-    return square, longest
+        rest += r
+    return square, longest, rest
+
+
+@numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
+@no_type_check
+def turn(v, Q, free, share, rest):
+    """The next direction: the steepest, less what rounding would move the sum by, and a share of the last."""
+    for j in range(v.shape[0]):
+        v[j] = Q[j] - rest * free[j] + share * v[j]
 
 
 @numba.njit(error_model="numpy", cache=True)
@@ -196,9 +208,8 @@ def conjugate(K, n, a, G, top, total, free, v, Q, turns, enough):
                 step_to_bound(a, G, top, v, Q, room)
                 break
             level += t * sum_ / count
-            rest, longest = step_inside(a, G, v, Q, free, t, level)
+            new, longest, rest = step_inside(a, G, v, Q, free, t, level)
             if longest < enough:
                 break
-            for j in range(a.shape[0]):
-                v[j] = Q[j] + rest / square * v[j]
-            square = rest
+            turn(v, Q, free, new / square, rest / count)
+            square = new

@@ -51,7 +51,10 @@ class Resident:
         """Read, scale and mask the subjects ``rows``; one after the other, so only one more is in memory."""
         half = _half(unit)
         mask, limits = planes_last(source.mask, unit.plane), (np.float32(source.low), np.float32(source.high))
-        planes = torch.empty((len(rows), *_planes_shape(source, unit)), dtype=torch.float32, device=device)
+        shape = (len(rows), *_planes_shape(source, unit))
+        # numpy asks the system for huge pages, torch does not: a patch lies on several small ones
+        on_cpu = torch.device(device).type == "cpu"
+        planes = torch.from_numpy(np.empty(shape, np.float32)) if on_cpu else torch.empty(shape, device=device)
         one = np.empty(planes.shape[1:], np.float32)
         for index, row in enumerate(rows):
             volume = planes_last(source.volumes[row], unit.plane)
