@@ -166,7 +166,7 @@ def step_to_bound(a, G, top, v, Q, t):
 @numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
 @no_type_check
 def step_inside(a, G, v, Q, free, t, level):
-    """The step ``t`` along ``v``; leaves the next steepest direction in ``Q``: its square, largest entry and sum."""
+    """The step ``t`` along ``v``; leaves the next steepest direction in ``Q``: square, largest entry and sum."""
     square, longest, rest = F(0), F(0), F(0)
     for j in range(a.shape[0]):
         a[j] += t * v[j]
