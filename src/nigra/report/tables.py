@@ -82,7 +82,8 @@ def region_table(regions: pd.DataFrame, names: dict[str, str]) -> Table:
     first, second = (name[:1].upper() + name[1:] for name in (names["control"], names["patient"]))
     heads = ("Model", "Region", "Voxels", f"{first}, mean %", "SD", f"{second}, mean %", "SD",
              "Difference, % points", "Note")  # fmt: skip
-    test = regions[regions["set"] == "test"]
+    # a method without a score per voxel has no percentages
+    test = regions[(regions["set"] == "test") & regions["voxels"].notna()]
     keys = ["model", "region"]
     subjects = test.groupby([*keys, "group", "participant_id"], sort=False)["percent"].mean()
     means = subjects.groupby([*keys, "group"], sort=False).agg(["mean", "std"])

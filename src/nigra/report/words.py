@@ -7,6 +7,7 @@ import pandas as pd
 
 from nigra.report.sources import Sources
 from nigra.report.tables import several
+from nigra.statistics.baselines import baseline_words
 from nigra.statistics.groups import AUC, GMEAN_HELD_OUT, GMEAN_TEST
 
 WHOLE = "whole brain"
@@ -21,6 +22,7 @@ def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
     for model in dict.fromkeys(str(name) for table in tables for name in table["model"]):
         result = model_words(of_model(sources.evaluation, model))
         groups.append((model, calibration_words(of_model(sources.calibration, model)) + result))
+    groups.append(("Networks and baselines", baseline_words(sources.evaluation)))
     if sources.evaluation.empty:
         silence = "No evaluation was written, so nothing is said here about differences between groups."
         groups.append(("Evaluation", [silence]))
@@ -50,7 +52,7 @@ def coverage_words(regions: pd.DataFrame) -> list[str]:
     """A caution where the models' whole brains are not the same voxels (slices cover a part of it)."""
     if not {"model", "region", "voxels"} <= set(regions):
         return []
-    voxels = regions[regions["region"] == WHOLE].groupby("model", sort=False)["voxels"].median()
+    voxels = regions[regions["region"] == WHOLE].groupby("model", sort=False)["voxels"].median().dropna()
     if voxels.nunique() < 2:
         return []
     each = ", ".join(f"{model} {count:.0f}" for model, count in voxels.items())

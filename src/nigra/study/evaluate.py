@@ -6,14 +6,16 @@ import pandas as pd
 from nigra.cohort.splits import Draw
 from nigra.cohort.store import CONTROL
 from nigra.detection.clusters import COLUMNS, find_clusters
+from nigra.detection.settings import method_label
 from nigra.errors import NigraError
 from nigra.files import write_image, write_json, write_tsv
 from nigra.regions import Atlas, load_atlas, packaged_atlas, region_table
 from nigra.statistics.evaluation import evaluate
+from nigra.statistics.regional_mean import region_means, region_names, regional_mean_rows
 from nigra.study.progress import Steps
 from nigra.study.run import Run
 from nigra.study.score import in_volume, map_key, read_scores, wants_maps
-from nigra.study.settings import Method
+from nigra.study.settings import INTENSITIES, REGIONAL_MEAN, Method
 from nigra.training import Tick
 
 CLUSTER_COLUMNS = ("model", "detector", "fold", "participant_id", "group", *COLUMNS, "region")
@@ -40,6 +42,8 @@ def evaluate_all(run: Run, steps: Steps) -> None:
             regions.append(rows)
             calibration.append(check)
             tick((number + 1) / len(pairs), method.label)
+        if REGIONAL_MEAN in run.settings.baselines:
+            regions += regional_mean(run, atlas)
         table = pd.concat(regions, ignore_index=True)
         write_tsv(run.folder / "regions.tsv", table)
         write_tsv(run.folder / "calibration.tsv", pd.DataFrame(calibration))
@@ -47,20 +51,37 @@ def evaluate_all(run: Run, steps: Steps) -> None:
         write_tsv(run.folder / "clusters.tsv", cluster_table(run, atlas, tick))
     with steps.step("evaluation") as tick:
         results, settings = [], run.settings.evaluation
-        for number, method in enumerate(methods):
-            own = table[(table["model"] == method.model_label) & (table["detector"] == method.detector.label)]
+        found = table.groupby(["model", "detector"], sort=False)
+        for number, ((model, detector), own) in enumerate(found):
             own = own.drop(columns=["model", "detector"])
             result = evaluate(own, settings.specificity, settings.bootstrap, settings.simulations, settings.seed)
-            results.append(named(result, method))
-            tick((number + 1) / len(methods), method.label)
+            results.append(named(result, str(model), str(detector)))
+            tick((number + 1) / len(found), method_label(str(model), str(detector)))
         write_tsv(run.folder / "evaluation.tsv", pd.concat(results, ignore_index=True))
 
 
-def named(table: pd.DataFrame, method: Method) -> pd.DataFrame:
+def named(table: pd.DataFrame, model: str, detector: str) -> pd.DataFrame:
     """The table with columns model and detector in front."""
-    table.insert(0, "detector", method.detector.label)
-    table.insert(0, "model", method.model_label)
+    table.insert(0, "detector", detector)
+    table.insert(0, "model", model)
     return table
+
+
+def regional_mean(run: Run, atlas: Atlas) -> list[pd.DataFrame]:
+    """Region rows of the regional mean z, draw by draw; each subject's volume is read once, unscaled."""
+    cohort, used = run.cohort, dict.fromkeys(name for draw in run.draws for name in draw.train + draw.test)
+    rows = dict(zip(used, cohort.rows(list(used)).tolist(), strict=True))
+    means = {name: region_means(np.asarray(cohort.volumes[row]), cohort.mask, atlas) for name, row in rows.items()}
+    people = cohort.participants.set_index("participant_id")
+    tables = []
+    for draw in run.draws:
+        controls, tested = (np.stack([means[name] for name in names]) for names in (draw.train, draw.test))
+        groups = people.loc[draw.train + draw.test, ["group"]].reset_index()
+        table = regional_mean_rows(
+            controls, tested, groups, region_names(atlas), draw.draw, run.settings.calibration.controls
+        )
+        tables.append(named(table, INTENSITIES, REGIONAL_MEAN))
+    return tables
 
 
 def _one_draw(run: Run, method: Method, draw: Draw, atlas: Atlas) -> tuple[pd.DataFrame, dict[str, object]]:
@@ -90,7 +111,7 @@ def _one_draw(run: Run, method: Method, draw: Draw, atlas: Atlas) -> tuple[pd.Da
         "observed_percent": float(observed.mean()), "lowest_percent": float(observed.min()),
         "highest_percent": float(observed.max()), "test_controls": len(tested),
     }  # fmt: skip
-    return named(table, method), check
+    return named(table, method.model_label, method.detector.label), check
 
 
 def cluster_table(run: Run, atlas: Atlas, tick: Tick) -> pd.DataFrame:
@@ -115,7 +136,7 @@ def cluster_table(run: Run, atlas: Atlas, tick: Tick) -> pd.DataFrame:
             table["region"] = [names.get(int(value), "") for value in atlas.labels[at]]
             for column, value in (("group", people[name]), ("participant_id", name), ("fold", draw.draw)):
                 table.insert(0, column, value)
-            found.append(named(table, method))
+            found.append(named(table, method.model_label, method.detector.label))
             if wants_maps(run, draw):
                 folder = run.method_place(method, draw.draw) / "maps"
                 path = folder / f"{name}_space-{run.cohort.space}_desc-clusters_dseg.nii.gz"

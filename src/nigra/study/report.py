@@ -42,7 +42,8 @@ def report_all(run: Run, steps: Steps) -> Path:
             f"{run.folder / 'regions.tsv'} has a column {min(missing)}, but found none; run `nigra evaluate` again."
         )
     regions["model"] = [method_label(*pair) for pair in zip(regions["model"], regions["detector"], strict=True)]
-    background, methods = mean_control(run), run.settings.methods
+    # baselines stand in the tables; listed as detectors they have pictures too
+    background, methods = mean_control(run), run.settings.asked or run.settings.methods
     # or pictures of models no longer asked for would stay in the report
     shutil.rmtree(run.folder / "figures", ignore_errors=True)
     with steps.step("figures") as tick:

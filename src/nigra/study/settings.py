@@ -28,7 +28,15 @@ BASELINES: dict[str, DetectorSettings] = {
         DetectorSettings(kind="z", reads="intensities"),
         DetectorSettings(kind="z", name="smooth-z", reads="intensities", smoothing_mm=4),
         DetectorSettings(kind="pca"),
-        DetectorSettings(kind="student-mixture", name="mixture", reads="intensities", samples=100_000),
+        # one or two channels need few components, and a fit of seconds
+        DetectorSettings(
+            kind="student-mixture",
+            name="mixture",
+            reads="intensities",
+            components=5,
+            samples=50_000,
+            tolerance=1e-4,
+        ),
         DetectorSettings(kind="raw"),
     )
 }
