@@ -33,6 +33,8 @@ TESTED_ELSEWHERE = {
     "preparation/test_prepare": ["preparation/settings", "preparation/subject"],
     "report/test_report": ["report/build", "report/flow", "report/pictures", "report/sources", "report/tables"],
     "scoring/test_dense": ["scoring/kernels"],
+    "statistics/test_evaluation": ["statistics/notes"],
+    "statistics/test_permutation": ["statistics/permutation_kernels"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
     "study/test_pipeline": [
         f"study/{name}" for name in ("run", "train", "score", "evaluate", "report", "execution", "progress")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from nigra.statistics.delong import auc_covariance, placements
+from nigra.statistics.delong import auc_covariance, auc_interval, placements
 
 
 def by_pairs(scores, patient):
@@ -62,3 +62,15 @@ def test_too_few_subjects_have_no_interval(rng):
     assert np.isnan(covariance).all()
     auc, _ = auc_covariance(scores, np.zeros(5, dtype=bool))
     assert np.isnan(auc).all()
+
+
+def test_the_interval_is_plain_on_the_logit_scale():
+    """AUC .8, standard error .05: logit 1.386 +- 1.96 x .05 / .16."""
+    low, high = auc_interval(0.8, 0.05**2)
+    assert [np.log(x / (1 - x)) for x in (low, high)] == pytest.approx(
+        [np.log(4) - 0.6125, np.log(4) + 0.6125], abs=1e-4
+    )
+    assert auc_interval(0.2, 0.05**2) == pytest.approx((1 - high, 1 - low))
+    assert auc_interval(0.98, 0.03**2)[1] < 1
+    for known_nothing in ((1.0, 0.0), (0.5, 0.0), (np.nan, np.nan)):
+        assert np.isnan(auc_interval(*known_nothing)).all()

@@ -3,6 +3,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.special
 import scipy.stats
 from sklearn.metrics import roc_auc_score
 
@@ -10,15 +11,25 @@ from nigra.errors import NigraError
 from nigra.files import read_tsv, write_tsv
 from nigra.statistics.evaluation import COLUMNS, evaluate
 from nigra.statistics.groups import (
+    AT_HELD_OUT,
     AUC,
+    AUC_POOLED,
+    BALANCED,
+    BY_DRAW,
+    DELTA,
     GMEAN_HELD_OUT,
     GMEAN_TEST,
+    HALVES,
     MEASURES,
+    POOLED,
     SENSITIVITY,
+    SENSITIVITY_HELD_OUT,
+    SENSITIVITY_TEST,
     SPECIFICITY,
 )
 
-FAST = {"bootstraps": 50, "simulations": 200}
+FAST = {"bootstraps": 50, "permutations": 200}
+TESTS = [measure for measure in MEASURES if measure not in HALVES]
 
 
 def study(
@@ -59,7 +70,7 @@ def test_every_number_against_its_definition(rng):
     assert table["region"].tolist() == [f"region {k}" for k in range(3) for _ in MEASURES]
     assert table["measure"].tolist() == list(MEASURES) * 3
     for region, of_region in rows.groupby("region"):
-        expected = {measure: [] for measure in MEASURES}
+        expected = {measure: [] for measure in BY_DRAW}
         for _, fold in of_region.groupby("fold"):
             test, held_out = fold[fold["set"] == "test"], fold[fold["set"] == "held-out"]["percent"]
             patient, values = test["group"] == "patient", test["percent"]
@@ -70,9 +81,18 @@ def test_every_number_against_its_definition(rng):
             expected[SENSITIVITY].append((values[patient] > cut).mean())
             expected[SPECIFICITY].append((values[~patient] <= cut).mean())
             expected[GMEAN_HELD_OUT].append(np.sqrt(expected[SENSITIVITY][-1] * expected[SPECIFICITY][-1]))
+            expected[BALANCED].append((expected[SENSITIVITY][-1] + expected[SPECIFICITY][-1]) / 2)
+            cut = np.quantile(held_out, 0.9, method="inverted_cdf")
+            expected[SENSITIVITY_HELD_OUT].append((values[patient] > cut).mean())
+            # six test controls: 90 % of them are all
+            expected[SENSITIVITY_TEST].append((values[patient] > values[~patient].max()).mean())
         for measure, by_draw in expected.items():
             assert cell(table, measure, "estimate", region) == pytest.approx(np.mean(by_draw))
             assert cell(table, measure, "sd", region) == pytest.approx(np.std(by_draw, ddof=1), abs=1e-9)
+            half = scipy.stats.t.ppf(0.975, 3) * np.sqrt((1 / 4 + 6 / 12) * np.var(by_draw, ddof=1))
+            low, high = np.clip([np.mean(by_draw) - half, np.mean(by_draw) + half], 0, 1)
+            assert cell(table, measure, "low_corrected", region) == pytest.approx(low, abs=1e-9)
+            assert cell(table, measure, "high_corrected", region) == pytest.approx(high, abs=1e-9)
     controls = rows[(rows["set"] == "test") & (rows["group"] == "control")]["participant_id"].nunique()
     assert set(table["controls"]) == {controls}
     assert set(table["patients"]) == {12}
@@ -80,50 +100,74 @@ def test_every_number_against_its_definition(rng):
     assert (table["low"] <= table["high"]).all()
 
 
-def test_swapped_groups_turn_the_effect_round(rng):
-    rows = study(rng.random((4, 24)), 12)
-    swapped = rows.assign(group=rows["group"].map({"control": "patient", "patient": "control"}))
-    first, second = (evaluate(t, **FAST).query("measure == @AUC")["estimate"].to_numpy() for t in (rows, swapped))
-    assert first == pytest.approx(1 - second, abs=1e-12)
-    assert np.ptp(first) > 0.05
+def test_one_score_per_subject_averages_the_draws_in_which_it_was_tested(rng):
+    """Draws of one level: the plain mean. Its AUC and delta are those of every pair, DeLong's interval theirs."""
+    percent = rng.gamma(2, 1, (1, 30)) + (np.arange(30) >= 18)
+    rows = study(percent - np.median(percent), 18, 4, 6)
+    table = evaluate(rows, **FAST)
+    test = rows[rows["set"] == "test"]
+    level = test.groupby("fold")["percent"].transform("median")
+    mean = test.assign(percent=test["percent"] - level).groupby(["group", "participant_id"])["percent"].mean()
+    pairs = np.sign(mean["patient"].to_numpy()[:, None] - mean["control"].to_numpy())
+    assert cell(table, DELTA, "estimate") == pytest.approx(pairs.mean())
+    assert cell(table, AUC_POOLED, "estimate") == pytest.approx((pairs.mean() + 1) / 2)
+    psi = (pairs + 1) / 2
+    error = np.sqrt(psi.mean(axis=1).var(ddof=1) / 12 + psi.mean(axis=0).var(ddof=1) / psi.shape[1])
+    auc = psi.mean()
+    low = scipy.special.expit(scipy.special.logit(auc) - 1.959964 * error / (auc * (1 - auc)))
+    assert cell(table, AUC_POOLED, "low_delong") == pytest.approx(low, abs=1e-6)
+    for column in ("low", "high", "low_delong", "high_delong"):
+        assert cell(table, DELTA, column) == pytest.approx(2 * cell(table, AUC_POOLED, column) - 1)
+    assert table[table["measure"].isin(POOLED)][["sd", "low_corrected", "high_corrected"]].isna().all(axis=None)
+    assert table[~table["measure"].isin(POOLED)][["low_delong", "high_delong"]].isna().all(axis=None)
 
 
-def test_permuted_labels_give_uniform_p(rng):
-    """Each region holds the same percentages given to other subjects: 300 permutations of one study."""
-    values = rng.gamma(2, 1, 45)
-    percent = np.array([rng.permutation(values) for _ in range(300)])
-    table = evaluate(study(percent, 25, 3, 10), bootstraps=0, simulations=4000)
-    for measure in (AUC, GMEAN_TEST, GMEAN_HELD_OUT):
-        p = table[table["measure"] == measure]["p"]
-        assert scipy.stats.kstest(p, "uniform").pvalue > 0.005
-    assert (table["q"] < 0.05).sum() == 0
-    # negative control: a real difference is seen by the same test
-    seen = evaluate(study(percent + (np.arange(45) >= 25) * 1.5, 25, 3, 10), bootstraps=0, simulations=4000)
-    assert seen[seen["measure"] == AUC]["p"].median() < 0.02
+def test_a_level_of_each_draw_does_not_blur_the_pooled_score(rng):
+    """A model whose scores are all higher says nothing on the controls it happens to test."""
+    rows = study(rng.random((1, 40)) + (np.arange(40) >= 25), 25, 6, 8)
+    shifted = rows.assign(percent=rows["percent"] + 10 * rows["fold"])
+    assert cell(evaluate(shifted, **FAST), AUC_POOLED, "estimate") == pytest.approx(
+        cell(evaluate(rows, **FAST), AUC_POOLED, "estimate"), abs=0.02
+    )
+    plain = shifted[shifted["set"] == "test"].groupby(["group", "participant_id"])["percent"].mean()
+    naive = (plain["patient"].to_numpy()[:, None] > plain["control"].to_numpy()).mean()
+    assert naive < cell(evaluate(rows, **FAST), AUC_POOLED, "estimate") - 0.1  # negative control
 
 
-def test_ties_only_make_p_conservative(rng):
-    percent = np.array([rng.permutation(np.repeat([0.0, 1.0, 2.0], [30, 10, 5])) for _ in range(300)])
-    table = evaluate(study(percent, 25, 3, 10), bootstraps=0, simulations=2000)
-    for measure in (AUC, GMEAN_TEST, GMEAN_HELD_OUT):
+def test_ties_leave_p_uniform(rng):
+    """Labels are permuted among the very scores: many at zero make neither more nor fewer findings."""
+    percent = np.array([rng.permutation(np.repeat([0.0, 1.0, 2.0], [30, 10, 5])) for _ in range(150)])
+    table = evaluate(study(percent, 25, 3, 10), bootstraps=0, permutations=500)
+    for measure in (AUC, AUC_POOLED):
         rows = table[table["measure"] == measure]
-        assert (rows["p"] <= 0.05).mean() <= 0.08
-        assert (
-            rows["note"].str.contains("67% of the percentages are the same: the null is conservative").mean() > 0.1
-        )
+        assert 0.007 <= (rows["p"] <= 0.05).mean() <= 0.1
+        assert rows["note"].str.contains("67% of the scores are the same").mean() > 0.1
 
 
-def test_bootstrap_interval_holds_the_truth(rng):
-    """Normal scores one standard deviation apart: AUC = Phi(1 / sqrt 2) = .760, in 95 % of 100 intervals."""
-    percent = rng.normal(size=(100, 80)) + (np.arange(80) >= 40) + 10
-    table = evaluate(study(percent, 40), bootstraps=400, simulations=50).query("measure == @AUC")
-    truth = scipy.stats.norm.cdf(1 / np.sqrt(2))
-    inside = ((table["low"] <= truth) & (truth <= table["high"])).sum()
-    assert 88 <= inside <= 99
-    # negative control: its width is that of theory (variance of U), so that it cannot hold just anything
-    both = scipy.stats.multivariate_normal.cdf([1 / np.sqrt(2)] * 2, cov=[[1, 0.5], [0.5, 1]])
-    error = np.sqrt(truth * (1 - truth) + 2 * 39 * (both - truth**2)) / 40
-    assert (table["high"] - table["low"]).mean() == pytest.approx(2 * 1.96 * error, rel=0.1)
+def test_exact_p_is_p_for_one_draw_and_never_far_below_it_for_several(rng):
+    percent = rng.random((12, 40)) + 0.4 * (np.arange(40) >= 20)
+    one = evaluate(study(percent, 20), **FAST)
+    tests = one["measure"].isin(TESTS)
+    np.testing.assert_array_equal(one["p"][tests], one["p_exact"][tests])
+    assert tests.sum() == 12 * len(TESTS)
+    several = evaluate(study(percent, 20, 5, 8), bootstraps=0, permutations=1000).query("measure == @AUC")
+    assert (several["p_exact"] >= several["p"]).mean() > 0.9
+    assert several["p_exact"].min() < 0.1
+    strong = evaluate(study(percent + (np.arange(40) >= 20), 20, 5, 8), bootstraps=0, permutations=1000)
+    assert (strong.query("measure == @AUC")["p_exact"] < 0.01).all()
+
+
+def test_the_maximum_keeps_the_chance_of_any_false_finding(rng):
+    """40 studies of 8 regions that go together, no effect: at least one p_max below .2 in a fifth of them."""
+    found = {"p_max": 0, "p": 0}
+    for seed in range(40):
+        percent = rng.normal(size=(8, 30)) + 2 * rng.normal(size=30)
+        table = evaluate(study(percent, 15), bootstraps=0, permutations=200, seed=seed).query("measure == @AUC")
+        found = {name: count + (table[name] <= 0.2).any() for name, count in found.items()}
+        assert (table["p_max"] >= table["p"]).all()
+        assert (table["p_max"] <= 8 * table["p"] + 0.02).all()
+    assert 2 <= found["p_max"] <= 16
+    assert found["p"] > found["p_max"] + 3  # negative control: uncorrected
 
 
 def test_empty_constant_and_tied_regions_keep_rows_and_notes(rng):
@@ -133,11 +177,13 @@ def test_empty_constant_and_tied_regions_keep_rows_and_notes(rng):
     table = evaluate(rows, **FAST)
     empty = table[table["region"] == "SN left"]
     assert len(empty) == len(MEASURES)
-    assert empty[["estimate", "sd", "low", "high", "null_median", "p", "q"]].isna().all(axis=None)
+    numbers = [name for name in COLUMNS[2:-1] if name not in ("draws", "controls", "patients")]
+    assert empty[numbers].isna().all(axis=None)
+    assert (empty[["draws", "controls", "patients"]] == 0).all(axis=None)
     assert set(empty["note"]) == {"no scored voxel in this region"}
     assert cell(table, AUC, "estimate", "flat") == 0.5
     assert cell(table, GMEAN_TEST, "estimate", "flat") == 0
-    assert "all percentages equal in 2 of 2 draws" in cell(table, AUC, "note", "flat")
+    assert "all scores equal in 2 of 2 draws" in cell(table, AUC, "note", "flat")
     assert cell(table, AUC, "note", "whole brain") == ""
     assert cell(table, GMEAN_TEST, "note", "whole brain") == "optimistic: cut-off chosen on the test subjects"
     rows.loc[(rows["region"] == "SN left") & (rows["fold"] == 1), "percent"] = 1.0
@@ -149,7 +195,7 @@ def test_empty_constant_and_tied_regions_keep_rows_and_notes(rng):
 def test_a_healthy_cohort_says_that_there_is_nothing_to_compare(rng):
     table = evaluate(study(rng.random((1, 20)), 20, 3, 6), **FAST)
     for measure in set(MEASURES) - {SPECIFICITY}:
-        assert np.isnan(cell(table, measure, "estimate"))
+        assert np.isnan([cell(table, measure, name) for name in ("estimate", "low", "p", "p_exact", "p_max")]).all()
         assert "no patients: nothing to compare" in cell(table, measure, "note")
     assert 0.5 < cell(table, SPECIFICITY, "estimate") <= 1
     assert cell(table, SPECIFICITY, "patients") == 0
@@ -160,10 +206,11 @@ def test_the_source_of_the_cut_off_is_said(rng):
     trained = evaluate(study(percent, 12, 2, 5, reference="training"), **FAST)
     assert "cut-off from training controls" in cell(trained, GMEAN_HELD_OUT, "note")
     assert "cut-off from training controls" not in cell(trained, AUC, "note")
-    # those controls are not like the test controls, so that no null holds for a cut-off from them
-    of_cut_off = trained[trained["measure"].isin([GMEAN_HELD_OUT, SENSITIVITY, SPECIFICITY])]
-    assert of_cut_off[["null_median", "null_95", "p", "q"]].isna().all(axis=None)
-    assert np.isfinite([cell(trained, m, c) for m in (AUC, GMEAN_TEST) for c in ("null_median", "p", "q")]).all()
+    # labels of test subjects are permuted below the very same cut-off: chance is known whatever it is worth
+    for measure in set(AT_HELD_OUT) - set(HALVES):
+        assert np.isfinite(
+            [cell(trained, measure, c) for c in ("null_median", "null_99", "p", "p_exact", "q")]
+        ).all()
     held_out = evaluate(study(percent, 12, 2, 5), **FAST)
     assert cell(held_out, GMEAN_HELD_OUT, "estimate") == cell(trained, GMEAN_HELD_OUT, "estimate")
     assert cell(held_out, GMEAN_HELD_OUT, "note") == ""
@@ -205,6 +252,6 @@ def test_a_specificity_out_of_range_is_one_sentence(rng):
 def test_a_published_study_with_150_regions_takes_seconds(rng):
     percent = np.round(rng.gamma(2, 1, (150, 185)), 2)
     start = time.process_time()
-    table = evaluate(study(percent, 56, 10, 15))
-    assert time.process_time() - start < 20  # measured 5 s outside of pytest, which checks every array
-    assert len(table) == 750
+    table = evaluate(study(percent, 56, 10, 15), permutations=2000)
+    assert time.process_time() - start < 60  # measured 11 s outside of pytest, which checks every array
+    assert len(table) == 150 * len(MEASURES)

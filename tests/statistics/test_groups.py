@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from nigra.statistics.groups import MEASURES, cut_off, measures
+from nigra.statistics.groups import BY_DRAW, auc, cut_off, measures
 
-AUC, GMEAN_TEST, GMEAN_HELD_OUT, SENSITIVITY, SPECIFICITY = range(len(MEASURES))
+AUC, GMEAN_TEST, GMEAN_HELD_OUT, BALANCED, SENSITIVITY, SPECIFICITY, AT_HIGH, ON_ROC = range(len(BY_DRAW))
 integers = st.lists(st.integers(0, 6), min_size=1, max_size=12)
 
 
@@ -15,7 +15,7 @@ def measure(patients, controls, cut=np.nan, weights=None) -> np.ndarray:
     scores = np.concatenate([patients, controls]).astype(float)
     patient = np.arange(len(scores)) < len(patients)
     weights = np.ones((len(scores), 1)) if weights is None else weights
-    return measures(scores, patient, weights, np.full(weights.shape[1], float(cut)))
+    return measures(scores, patient, weights, np.full((2, weights.shape[1]), float(cut)))
 
 
 def brute_gmean(patients, controls) -> float:
@@ -52,7 +52,28 @@ def test_the_held_out_cut_off_counts_subjects_above_it(patients, controls, cut):
     assert found[SENSITIVITY] == pytest.approx(sensitivity)
     assert found[SPECIFICITY] == pytest.approx(specificity)
     assert found[GMEAN_HELD_OUT] == pytest.approx(np.sqrt(sensitivity * specificity), abs=1e-7)
+    assert found[BALANCED] == pytest.approx((sensitivity + specificity) / 2)
+    assert found[AT_HIGH] == pytest.approx(sensitivity)
     assert found[GMEAN_HELD_OUT] <= found[GMEAN_TEST] + 1e-7
+
+
+@given(integers, integers)
+def test_sensitivity_on_the_roc_is_the_best_of_the_cut_offs_allowed(patients, controls):
+    """At least 90 % of the controls are not above the cut-off; every cut-off is tried."""
+    found = measure(patients, controls)[ON_ROC, 0]
+    cuts = [-1.0, *patients, *controls]
+    allowed = [cut for cut in cuts if np.mean(np.array(controls) <= cut) >= 0.9]
+    assert found == pytest.approx(max(np.mean(np.array(patients) > cut) for cut in allowed))
+
+
+def test_the_two_cut_offs_are_kept_apart():
+    scores, patient = np.array([1.0, 2, 3, 4, 5, 6]), np.array([False, False, False, True, True, True])
+    found = measures(scores, patient, np.ones((6, 1)), np.array([[2.5], [4.5]]))[:, 0]
+    assert found[[SENSITIVITY, AT_HIGH]] == pytest.approx([1, 2 / 3])
+    assert found[SPECIFICITY] == pytest.approx(2 / 3)
+    one = measures(scores, patient, np.ones((6, 1)), np.array([[2.5], [np.nan]]))[:, 0]
+    assert np.isnan(one[AT_HIGH])
+    assert one[BALANCED] == found[BALANCED]
 
 
 @given(integers, integers, st.floats(-1, 7), st.integers(0, 2**32 - 1))
@@ -65,7 +86,9 @@ def test_a_weight_is_that_many_copies(patients, controls, cut, seed):
         if len(copies[0]) and len(copies[1]):
             assert found[:, sample] == pytest.approx(measure(*copies, cut)[:, 0], abs=1e-7)
         else:
-            assert np.isnan(found[[AUC, GMEAN_TEST, GMEAN_HELD_OUT], sample]).all()
+            assert np.isnan(found[[AUC, GMEAN_TEST, GMEAN_HELD_OUT, BALANCED, ON_ROC], sample]).all()
+    scores, patient = np.array(patients + controls, dtype=float), np.arange(len(weights)) < len(patients)
+    np.testing.assert_array_equal(auc(scores, patient, weights), found[AUC])
 
 
 def test_perfect_reversed_and_constant_scores():

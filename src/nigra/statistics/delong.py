@@ -6,6 +6,7 @@ per subject first, as draws of one subject are no new subjects.
 """
 
 import numpy as np
+import scipy.special
 import scipy.stats
 from jaxtyping import Bool, Float
 from numpy import ndarray
@@ -41,3 +42,16 @@ def auc_covariance(
         return auc, np.full((k, k), np.nan)
     covariance = np.cov(of_patients) / patients + np.cov(of_controls) / controls
     return auc, covariance.reshape(k, k)
+
+
+def auc_interval(auc: float, variance: float, level: float = 0.95) -> tuple[float, float]:
+    """Interval of an AUC from its variance, on the logit scale and back, so that it stays within [0, 1].
+
+    The plain interval passes 1 and covers too little for few subjects and a high AUC (docs/results/coverage.md).
+    NaN where the AUC is 0 or 1 or nothing varies: DeLong's variance is 0 there, not the uncertainty.
+    """
+    if not (0 < auc < 1 and variance > 0):
+        return np.nan, np.nan
+    half = scipy.stats.norm.ppf((1 + level) / 2) * np.sqrt(variance) / (auc * (1 - auc))
+    low, high = scipy.special.expit(scipy.special.logit(auc) + np.array([-half, half]))
+    return float(low), float(high)

@@ -35,6 +35,13 @@ class Draws:
     scores_reference: Float[ndarray, "n_regions n_draws n_subjects"]
     reference_set: str
 
+    @property
+    def test_to_train(self) -> float:
+        """Tested over training controls, mean over the draws; NaN where the table has no training controls."""
+        train = self.reference.sum(axis=1)
+        test = (self.tested & ~self.patient).sum(axis=1)
+        return float((test / train).mean()) if train.all() else float("nan")
+
 
 def read_draws(table: pd.DataFrame) -> Draws:
     """Check a region table (columns of ``nigra.regions.COLUMNS``) and turn it into arrays.

@@ -1,68 +1,45 @@
-"""Patients against controls by one score: ROC, AUC, g-mean, for many reweighted or simulated samples at once.
+"""Patients against controls by one score: AUC, g-mean and their kin, for many reweighted samples at once.
 
 Higher score = more abnormal; a subject is called abnormal when the score is *above* the cut-off. Arrays carry the
-samples (bootstraps or simulations) on their last axis.
+samples (the study, its bootstraps, its jackknife) on their last axis.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 AUC = "auc"
 GMEAN_TEST = "g-mean, cut-off chosen on test"
 GMEAN_HELD_OUT = "g-mean, cut-off from held-out controls"
+BALANCED = "balanced accuracy, cut-off from held-out controls"
 SENSITIVITY, SPECIFICITY = "sensitivity", "specificity"
-MEASURES = (AUC, GMEAN_TEST, GMEAN_HELD_OUT, SENSITIVITY, SPECIFICITY)
-"""The measures of ``evaluation.tsv``, in order; the last two belong to the held-out cut-off."""
+SENSITIVITY_HELD_OUT = "sensitivity, cut-off at 90 % specificity of held-out controls"
+SENSITIVITY_TEST = "sensitivity at 90 % specificity, read off the test ROC"
+AUC_POOLED = "auc, one score per subject"
+DELTA = "Cliff's delta, one score per subject"
 
+BY_DRAW = (
+    AUC, GMEAN_TEST, GMEAN_HELD_OUT, BALANCED, SENSITIVITY, SPECIFICITY, SENSITIVITY_HELD_OUT, SENSITIVITY_TEST,
+)  # fmt: skip
+"""Measures with a value in every draw; the mean over the draws is reported."""
 
-@dataclass(frozen=True)
-class Roc:
-    """Sensitivity and specificity when 0, 1, 2 ... of the distinct scores, from the highest, are abnormal.
+POOLED = (AUC_POOLED, DELTA)
+"""Measures of one score per subject, each averaged over the draws in which the subject was tested."""
 
-    NaN throughout where a sample has no patient (sensitivity) or no control (specificity).
-    """
+MEASURES = (*BY_DRAW, *POOLED)
+"""The measures of ``evaluation.tsv``, in order."""
 
-    sensitivity: Float[ndarray, "points samples"]
-    specificity: Float[ndarray, "points samples"]
+AT_HELD_OUT = (GMEAN_HELD_OUT, BALANCED, SENSITIVITY, SPECIFICITY, SENSITIVITY_HELD_OUT)
+"""Measures at a cut-off fixed without test data."""
 
-    def auc(self) -> Float[ndarray, " samples"]:
-        """Area under the curve by trapezoids: a tie between patient and control counts one half.
+ON_TEST = (GMEAN_TEST, SENSITIVITY_TEST)
+"""Measures whose cut-off was chosen on the test subjects: optimistic."""
 
-        Equal to Mann-Whitney U / (patients x controls) (Hanley and McNeil, Radiology 1982).
-        """
-        width = -np.diff(self.specificity, axis=0)
-        return (width * (self.sensitivity[1:] + self.sensitivity[:-1]) / 2).sum(axis=0)
+HALVES = (SENSITIVITY, SPECIFICITY, SENSITIVITY_HELD_OUT)
+"""Measures that rise at the cost of another: no p is given."""
 
-    def best_gmean(self) -> Float[ndarray, " samples"]:
-        """Best sqrt(sensitivity x specificity) over all cut-offs: the published choice (mlcn2021), optimistic."""
-        return np.sqrt((self.sensitivity * self.specificity).max(axis=0))
-
-    def at(self, points: Int[ndarray, " samples"]) -> Float[ndarray, "2 samples"]:
-        """Sensitivity and specificity at one point per sample."""
-        columns = np.arange(self.sensitivity.shape[1])
-        return np.stack([self.sensitivity[points, columns], self.specificity[points, columns]])
-
-
-def roc(
-    patients: Float[ndarray, "positions samples"],
-    controls: Float[ndarray, "positions samples"],
-    last: Int[ndarray, " levels"] | None = None,
-) -> Roc:
-    """ROC from the weight of patients and of controls at each position of the ranking, highest score first.
-
-    ``last`` holds the last position of every distinct score; without it all scores are distinct.
-    """
-    below = [np.zeros((len(mass) + 1, mass.shape[1])) for mass in (patients, controls)]
-    for share, mass in zip(below, (patients, controls), strict=True):
-        np.cumsum(mass, axis=0, out=share[1:])
-    if last is not None:
-        below = [share[np.concatenate([[0], last + 1])] for share in below]
-    with np.errstate(invalid="ignore"):  # no patient or no control in a sample: 0 / 0 is the NaN promised above
-        sensitivity, false_positive = (share / share[-1] for share in below)
-    return Roc(sensitivity, 1 - false_positive)
+HIGH_SPECIFICITY = 0.9
+"""Specificity of the two sensitivities that name it."""
 
 
 def cut_off(
@@ -83,25 +60,68 @@ def cut_off(
     return np.where(mass[-1] > 0, reference[order][reached.argmax(axis=0)], np.nan)
 
 
+def auc(
+    scores: Float[ndarray, " n_tested"],
+    patient: Bool[ndarray, " n_tested"],
+    weights: Float[ndarray, "n_tested samples"],
+) -> Float[ndarray, " samples"]:
+    """Area under the ROC of finite scores: Mann-Whitney's U / (patients x controls) (Hanley and McNeil 1982).
+
+    A tie between patient and control counts one half. NaN in a sample without patients or controls.
+    """
+    patients, controls, levels = scores[patient], scores[~patient], np.unique(scores[~patient])[:, None]
+    above = ((patients > levels) / 2 + (patients >= levels) / 2) @ weights[patient]
+    pairs = (above * ((controls == levels).astype(float) @ weights[~patient])).sum(axis=0)
+    return pairs / (_known(weights[patient]) * _known(weights[~patient]))
+
+
 def measures(
     scores: Float[ndarray, " n_tested"],
     patient: Bool[ndarray, " n_tested"],
     weights: Float[ndarray, "n_tested samples"],
-    cut: Float[ndarray, " samples"],
+    cuts: Float[ndarray, "2 samples"],
 ) -> Float[ndarray, "measures samples"]:
-    """All ``MEASURES`` of one region in one draw; ``cut`` NaN leaves the last three NaN."""
-    order = np.argsort(-scores, kind="stable")
-    ranked, weights, patient = scores[order], weights[order], patient[order, None]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1) if len(ranked) else np.array([], dtype=int)
-    curve = roc(weights * patient, weights * ~patient, last)
-    above = np.searchsorted(-ranked[last], -cut)
-    return combine(curve, above, np.isfinite(cut))
+    """All ``BY_DRAW`` of one region in one draw; a weight is that many copies of a subject.
+
+    ``cuts`` are the cut-offs at the chosen and at the high specificity of the held-out controls; where they are NaN
+    the measures of ``AT_HELD_OUT`` are. Of the cut-offs to choose from only controls' scores matter: between two of
+    them a lower one finds more patients at no cost.
+    """
+    all_patients, all_controls = _known(weights[patient]), _known(weights[~patient])
+    levels = np.unique(scores[~patient])[:, None]
+    sensitivity = (scores[patient] > levels).astype(float) @ weights[patient] / all_patients
+    specificity = (scores[~patient] <= levels).astype(float) @ weights[~patient] / all_controls
+    nan = 0 * all_patients * all_controls
+    allowed = np.where(specificity >= HIGH_SPECIFICITY - 1e-9, sensitivity, 0)
+    above = weights * (scores[:, None] > cuts[0])
+    high = weights * (scores[:, None] > cuts[1])
+    fixed = np.where(np.isfinite(cuts), 1.0, np.nan)
+    return in_order(
+        auc(scores, patient, weights),
+        np.sqrt((sensitivity * specificity).max(axis=0, initial=0)) + nan,
+        fixed[0] * above[patient].sum(axis=0) / all_patients,
+        fixed[0] * (1 - above[~patient].sum(axis=0) / all_controls),
+        fixed[1] * high[patient].sum(axis=0) / all_patients,
+        allowed.max(axis=0, initial=0) + nan,
+    )
 
 
-def combine(
-    curve: Roc, points: Int[ndarray, " samples"], known: Bool[ndarray, " samples"]
+def _known(weights: Float[ndarray, "n_group samples"]) -> Float[ndarray, " samples"]:
+    """How many there are in each sample; NaN for nobody, so that what is divided by it is NaN too."""
+    total = weights.sum(axis=0)
+    return np.where(total > 0, total, np.nan)
+
+
+def in_order(
+    auc: Float[ndarray, " samples"],
+    best: Float[ndarray, " samples"],
+    sensitivity: Float[ndarray, " samples"],
+    specificity: Float[ndarray, " samples"],
+    sensitivity_held_out: Float[ndarray, " samples"],
+    sensitivity_test: Float[ndarray, " samples"],
 ) -> Float[ndarray, "measures samples"]:
-    """All ``MEASURES`` from a ROC and the point of the held-out cut-off on it, where that is ``known``."""
-    sensitivity, specificity = np.where(known, curve.at(points), np.nan)
-    held_out = np.sqrt(sensitivity * specificity)
-    return np.stack([curve.auc(), curve.best_gmean(), held_out, sensitivity, specificity])
+    """The rows of ``BY_DRAW`` from what is counted."""
+    held_out, balanced = np.sqrt(sensitivity * specificity), (sensitivity + specificity) / 2
+    return np.stack(
+        [auc, best, held_out, balanced, sensitivity, specificity, sensitivity_held_out, sensitivity_test]
+    )
