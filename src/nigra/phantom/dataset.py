@@ -12,7 +12,7 @@ from nigra.cohort.store import CONTROL, PATIENT
 from nigra.errors import NigraError
 from nigra.files import read_json, write_image, write_json, write_text, write_tsv
 from nigra.phantom.anatomy import SPACE, Anatomy, build_anatomy
-from nigra.phantom.disease import plan
+from nigra.phantom.disease import plan, signs
 from nigra.phantom.parcellation import region_table
 from nigra.phantom.person import Person, draw_person
 from nigra.phantom.rendering import Maps, render
@@ -155,16 +155,22 @@ def _write_atlas(out: Path, anatomy: Anatomy) -> None:
 
 
 def _write_participants(out: Path, people: list[Person]) -> None:
-    columns = ["participant_id", "age", "sex", "group", "site", "hoehn_yahr", "worse_side"]
-    table = pd.DataFrame([person.record() for person in people], columns=columns)
-    write_tsv(out / "participants.tsv", table.astype({"hoehn_yahr": "Int64"}))
+    columns = ["participant_id", "age", "sex", "group", "site", "hoehn_yahr", "worse_side", "motor_score",
+               "more_affected_side"]  # fmt: skip
+    table = pd.DataFrame([person.record() | signs(person) for person in people], columns=columns)
+    write_tsv(out / "participants.tsv", table.astype({"hoehn_yahr": "Int64", "motor_score": "Int64"}))
+    sides = {"L": "left", "R": "right"}
     write_json(out / "participants.json", {
         "age": {"Description": "age at the scan", "Units": "year"},
         "sex": {"Description": "sex", "Levels": {"F": "female", "M": "male"}},
         "group": {"Description": "group", "Levels": {"control": "no planted change", "patient": "planted changes"}},
         "site": {"Description": "simulated scanner"},
         "hoehn_yahr": {"Description": "Hoehn and Yahr stage of patients, 1 or 2"},
-        "worse_side": {"Description": "side of the stronger change", "Levels": {"L": "left", "R": "right"}},
+        "worse_side": {"Description": "side of the brain with the stronger change", "Levels": sides},
+        "motor_score": {"Description": "simulated motor score of patients, higher = worse", "Units": "points"},
+        "more_affected_side": {
+            "Description": "side of the body with the stronger signs, opposite to worse_side", "Levels": sides,
+        },
     })  # fmt: skip
 
 

@@ -20,6 +20,8 @@ STAGE = {1: 0.7, 2: 1.0}
 """Hoehn-Yahr stage: share of the full change on the worse side."""
 MILD_SIDE = {1: 0.35, 2: 0.75}
 """Hoehn-Yahr stage: the other side relative to the worse one; stage 1 is one-sided in its signs."""
+MOTOR_POINTS, MOTOR_SPREAD = 16, 2.5
+"""Motor score: points per whole change of both sides together, and the sd of what a rating adds by chance."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,37 @@ class Planted:
     md: float
 
 
+def share_of_sides(person: Person) -> dict[str, float]:
+    """Share of the full change on the left and on the right side of a patient's brain; empty for a control."""
+    if person.hoehn_yahr is None:
+        return {}
+    whole = STAGE[person.hoehn_yahr] * person.severity
+    mild = MILD_SIDE[person.hoehn_yahr]
+    return {side: whole * (1 if side[0].upper() == person.worse_side else mild) for side in ("left", "right")}
+
+
 def plan(person: Person) -> list[Planted]:
     """The changes of a patient, none for a control."""
-    if person.hoehn_yahr is None:
-        return []
     changes = []
     for region, (fa, md) in CHANGES.items():
-        for side in ("left", "right"):
-            worse = side[0].upper() == person.worse_side
-            share = STAGE[person.hoehn_yahr] * person.severity * (1 if worse else MILD_SIDE[person.hoehn_yahr])
-            name = f"{region} {side}"
+        for side, share in share_of_sides(person).items():
+            name, worse = f"{region} {side}", side[0].upper() == person.worse_side
             changes.append(Planted(name, side, index_of(name), worse, fa * share, md * share))
     return changes
+
+
+def signs(person: Person) -> dict[str, int | str | None]:
+    """What a clinician would note of a patient: ``motor_score`` and ``more_affected_side``; None for a control.
+
+    The motor score grows with the change of both sides together, which stage, severity and worse side set. The more
+    affected side is that of the *body*, opposite to the brain's worse side, as the motor pathways cross.
+    """
+    planted = share_of_sides(person)
+    if not planted:
+        return {"motor_score": None, "more_affected_side": None}
+    chance = person.stream((*person.noise_key[:-1], 3)).standard_normal()
+    score = max(0, round(MOTOR_POINTS * sum(planted.values()) + MOTOR_SPREAD * chance))
+    return {"motor_score": score, "more_affected_side": "R" if person.worse_side == "L" else "L"}
 
 
 def truth(labels: Labels, changes: list[Planted]) -> Labels:
