@@ -44,7 +44,7 @@ def test_detectors_run_on_any_study(tmp_path: Path) -> None:
     model = settings.models[0].model_copy(update={"epochs": 1, "units_per_subject": 100})
     atlas = AtlasSettings(name="file", dseg=Path(f"space-{SPACE}_dseg.nii.gz"))
     changes = {
-        "models": [model], "atlas": atlas, "evaluation": EvaluationSettings(bootstrap=100, simulations=100),
+        "models": [model], "baselines": [], "atlas": atlas, "evaluation": EvaluationSettings(bootstrap=100, simulations=100),
         # a fold of the cross-fitting would leave four controls, too few to say how far a new one may lie
         "calibration": CalibrationSettings(controls="training"),
     }  # fmt: skip
