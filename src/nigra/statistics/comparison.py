@@ -243,7 +243,7 @@ def _over_draws(
     spread = patients_alone.var(ddof=1) if len(patients_alone) > 1 else np.nan
     tails = [1 + (again <= 1e-12).sum(), 1 + (again >= -1e-12).sum()]
     return {
-        "first_estimate": mean_of_known(first[:, 0]), "second_estimate": mean_of_known(second[:, 0]),
+        "first_estimate": float(mean_of_known(first[:, 0])), "second_estimate": float(mean_of_known(second[:, 0])),
         "difference": difference, "low": low, "high": high,
         "draws": int((~np.isnan(by_sample[:, 0])).sum()), "test": "bootstrap" if tested else "",
         "p": min(1.0, 2 * min(tails) / (1 + len(again))) if known and tested else np.nan,
