@@ -9,7 +9,7 @@ from numpy import ndarray
 from nigra.cohort.store import CONTROL, PATIENT
 from nigra.errors import NigraError
 from nigra.statistics.covariates import CATEGORICAL, NUMERIC, kind_of, levels_of, unusable
-from nigra.statistics.null import benjamini_hochberg
+from nigra.statistics.multiplicity import benjamini_hochberg
 
 COLUMNS = (
     "column", "kind", "level", "controls", "patients", "controls_missing", "patients_missing",

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from numpy import ndarray
 
 from nigra.cohort.participants import told
 from nigra.errors import NigraError
@@ -87,6 +89,44 @@ def dummies(values: pd.Series, levels: Sequence[str]) -> np.ndarray:
 def levels_of(values: pd.Series) -> list[str]:
     """The different known values of a categorical column, sorted."""
     return sorted(map(str, values.dropna().unique()))
+
+
+class Design:
+    """Covariates as the columns of a regression, with the categories known when it was made.
+
+    ``levels`` of each categorical column, the first of them the reference; ``range`` of each numeric one.
+    """
+
+    def __init__(self, covariates: pd.DataFrame, columns: Sequence[str]) -> None:
+        missing = [name for name in columns if name not in covariates]
+        if missing:
+            found = ", ".join(map(str, covariates.columns)) or "none"
+            raise NigraError(f"adjustment for {missing[0]}: it is a covariate, but found {found}; choose of these.")
+        own = covariates[list(columns)]
+        self.columns = tuple(columns)
+        self.levels = {name: levels_of(own[name]) for name in columns if kind_of(own[name]) != NUMERIC}
+        numeric = [name for name in columns if name not in self.levels]
+        self.range = {name: (float(own[name].min()), float(own[name].max())) for name in numeric}
+
+    def terms(self, covariates: pd.DataFrame) -> Float[ndarray, "n_subjects terms"]:
+        """One column per number, one per level but the first; NaN where a covariate is unknown.
+
+        Raises NigraError for a category that was not there when the design was made.
+        """
+        parts = [np.empty((len(covariates), 0))]
+        for name in self.columns:
+            own = covariates[name]
+            if name not in self.levels:
+                parts.append(own.to_numpy(dtype=float)[:, None])
+                continue
+            unseen = own.index[own.notna() & ~own.isin(self.levels[name])]
+            if len(unseen):
+                raise NigraError(
+                    f"{unseen[0]}: {name} is one of the controls' ({', '.join(self.levels[name]) or 'none'}), but "
+                    f"found {own[unseen[0]]}; add such controls or do not adjust for {name}."
+                )
+            parts.append(dummies(own, self.levels[name]))
+        return np.column_stack(parts)
 
 
 def _indexed(table: pd.DataFrame, name: str) -> pd.DataFrame:
