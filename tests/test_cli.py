@@ -27,6 +27,7 @@ COMMANDS = (
     "score",
     "evaluate",
     "report",
+    "simulate",
     "settings",
     "bench",
 )

@@ -10,9 +10,10 @@ import yaml
 from pydantic import BaseModel
 
 from nigra.cli import build_parser
-from nigra.config import _model_of, read_settings
+from nigra.config import _model_of, read_settings, read_simulation
 from nigra.preparation.settings import Execution as PrepareExecution
 from nigra.preparation.settings import PrepareSettings
+from nigra.simulation.settings import SimulationSettings
 from nigra.study.execution import Execution
 from nigra.study.settings import RunSettings
 
@@ -36,6 +37,7 @@ TESTED_ELSEWHERE = {
     "statistics/test_evaluation": ["statistics/notes"],
     "statistics/test_permutation": ["statistics/permutation_kernels"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
+    "study/test_simulate": ["report/simulation", "study/planted"],
     "study/test_pipeline": [
         f"study/{name}" for name in ("run", "train", "score", "evaluate", "report", "execution", "progress")
     ],
@@ -49,6 +51,9 @@ WITHOUT_TESTS = {
 }
 """The short list of modules without a test file, and why."""
 
+STUDIES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if path.name != "simulate.yaml")
+"""Examples of study files; the other is what `nigra simulate` reads."""
+
 
 def all_fields(model: type[BaseModel], place: str = "") -> list[tuple[str, str, str | None]]:
     """Place, name and description of every setting, nested ones too."""
@@ -61,16 +66,22 @@ def all_fields(model: type[BaseModel], place: str = "") -> list[tuple[str, str, 
 
 
 def test_every_setting_has_a_description() -> None:
-    fields = [field for m in (RunSettings, Execution, PrepareSettings, PrepareExecution) for field in all_fields(m)]
-    assert {"splits.draws", "models.scores.overlap", "groups.control.age_from", "resolution", "device"} <= {
-        place for place, _, _ in fields
-    }
+    models = (RunSettings, Execution, PrepareSettings, PrepareExecution, SimulationSettings)
+    fields = [field for model in models for field in all_fields(model)]
+    assert {
+        "splits.draws",
+        "models.scores.overlap",
+        "groups.control.age_from",
+        "resolution",
+        "device",
+        "shapes.sizes",
+    } <= {place for place, _, _ in fields}
     assert [place for place, _, text in fields if not text or len(text) < 8] == []
 
 
 def test_every_setting_can_be_named_in_yaml() -> None:
     """YAML reads ``null``, ``on`` or ``no`` as something else than a name."""
-    names = {name for _, name, _ in all_fields(RunSettings)}
+    names = {name for m in (RunSettings, SimulationSettings) for _, name, _ in all_fields(m)}
     assert {name for name in names if yaml.safe_load(f"{name}: 1") != {name: 1}} == set()
     assert yaml.safe_load("null: 1") != {"null": 1}  # negative control
 
@@ -124,14 +135,19 @@ def test_every_module_has_a_test_file_or_says_who_tests_it() -> None:
     assert names - own - elsewhere - set(WITHOUT_TESTS) == set()
 
 
-@pytest.mark.parametrize(
-    "path", [*sorted((ROOT / "examples").glob("*.yaml")), SRC / "demo.yaml"], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", [*STUDIES, SRC / "demo.yaml"], ids=lambda p: p.name)
 def test_the_study_files_that_ship_can_be_read(path: Path) -> None:
     settings = read_settings(path)
     assert settings.title
     assert settings.name == path.stem
     assert settings != RunSettings()
+
+
+def test_the_simulation_that_ships_can_be_read() -> None:
+    settings = read_simulation(ROOT / "examples" / "simulate.yaml")
+    assert settings.title
+    assert settings.run == read_settings(SRC / "demo.yaml").name
+    assert settings != SimulationSettings()
 
 
 def test_there_are_examples() -> None:

@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_prepare(commands)
     _add_run(commands)
+    _add_simulate(commands)
     _add_settings(commands)
     _add_bench(commands)
     return parser
@@ -268,14 +269,53 @@ def _run(parsed: argparse.Namespace) -> None:
         print(f"report: {(folder / 'report.html').resolve()}\n{DISCLAIMER}")
 
 
+def _add_simulate(commands: Any) -> None:
+    from nigra.study.execution import Execution
+
+    text = "plant known anomalies into held-out controls of a scored run and count what each method finds"
+    parser = _command(commands, "simulate", _simulate, text)
+    parser.add_argument("study", type=Path, metavar="STUDY", help="study folder with a scored run")
+    help_ = "what to plant, YAML (see `nigra settings simulate`)"
+    parser.add_argument("--config", type=Path, metavar="FILE", help=help_)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+    add_flags(parser, Execution, ("maps",))
+
+
+def _simulate(parsed: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from nigra.config import read_settings, read_simulation
+    from nigra.study.execution import Execution
+    from nigra.study.simulate import simulate, to_do
+
+    settings, execution = read_simulation(parsed.config), flags_given(parsed, Execution)
+    kept = parsed.study / "runs" / settings.run / "settings.yaml"
+    if not kept.exists():
+        raise NigraError(f"{kept.parent} is no run; run `nigra score {parsed.study}` first, or name another run.")
+    run = read_settings(kept)
+    if parsed.dry_run:
+        for model, total, done in to_do(parsed.study, run, settings):
+            print(f"{model}: {total} planted volumes to score, {done} of them done before")
+        return
+    folder = simulate(parsed.study, run, settings, execution, Console())
+    print(f"page: {(folder / 'simulation.html').resolve()}\n{DISCLAIMER}")
+
+
 def _add_settings(commands: Any) -> None:
-    _command(commands, "settings", _settings, "print every setting of a study file, with defaults and meaning")
+    text = "print every setting of a study file, with defaults and meaning"
+    parser = _command(commands, "settings", _settings, text)
+    parser.add_argument(
+        "what", nargs="?", choices=("run", "simulate"), default="run",
+        help="the file of `nigra run`, or of `nigra simulate` (default: run)",
+    )  # fmt: skip
 
 
 def _settings(parsed: argparse.Namespace) -> None:
     from nigra.config import describe
+    from nigra.simulation.settings import SimulationSettings
+    from nigra.study.settings import RunSettings
 
-    print(describe())
+    print(describe(SimulationSettings if parsed.what == "simulate" else RunSettings))
 
 
 def _add_demo(commands: Any) -> None:

@@ -3,20 +3,33 @@
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from nigra.errors import NigraError
+from nigra.simulation.settings import SimulationSettings
 from nigra.study.settings import RunSettings
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def read_settings(path: Path | None) -> RunSettings:
     """Read a study file; None gives the defaults."""
+    return RunSettings() if path is None else settings_from(_content(path), str(path))
+
+
+def read_simulation(path: Path | None) -> SimulationSettings:
+    """Read what `nigra simulate` is to plant; None gives the defaults."""
     if path is None:
-        return RunSettings()
+        return SimulationSettings()
+    return settings_from(_content(path), str(path), SimulationSettings)
+
+
+def _content(path: Path) -> dict[Any, Any]:
+    """What a YAML file of settings holds."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -28,10 +41,13 @@ def read_settings(path: Path | None) -> RunSettings:
         content = {}
     if not isinstance(content, dict):
         raise NigraError(f"{path} holds no settings but a {type(content).__name__}; write `name: value` lines.")
-    return settings_from(content, str(path))
+    return content
 
 
-def settings_from(content: dict[Any, Any], where: str = "settings") -> RunSettings:
+def settings_from(
+    content: dict[Any, Any], where: str = "settings",
+    model: type[Settings] = RunSettings,  # type: ignore[assignment]
+) -> Settings:  # fmt: skip
     """Settings from plain values.
 
     >>> settings_from({"splits": {"drawz": 3}})
@@ -39,12 +55,12 @@ def settings_from(content: dict[Any, Any], where: str = "settings") -> RunSettin
     nigra.errors.NigraError: settings: splits.drawz is unknown; did you mean draws?
     """
     try:
-        return RunSettings.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
         found: dict[str, list[ErrorDetails]] = {}  # a setting that may be two things is refused as each of them
         for detail in error.errors():
             found.setdefault(_place(detail), []).append(detail)
-        sentences = [_sentence(place, details) for place, details in found.items()]
+        sentences = [_sentence(place, details, model) for place, details in found.items()]
         raise NigraError(f"{where}: " + " ".join(sentences)) from error
 
 
@@ -64,10 +80,10 @@ def _place(detail: ErrorDetails) -> str:
     return ".".join(str(part) for part in detail["loc"] if not _CHOICE.match(str(part))) or "the file"
 
 
-def _sentence(place: str, details: list[ErrorDetails]) -> str:
+def _sentence(place: str, details: list[ErrorDetails], model: type[BaseModel]) -> str:
     detail = details[0]
     if detail["type"] == "extra_forbidden":
-        known = _names_at(detail["loc"][:-1])
+        known = _names_at(model, detail["loc"][:-1])
         close = get_close_matches(str(detail["loc"][-1]), known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known there: {', '.join(known)}."
         return f"{place} is unknown; {hint}"
@@ -80,9 +96,8 @@ def _sentence(place: str, details: list[ErrorDetails]) -> str:
     return f"{place}: {message[0].lower()}{message[1:]}{shown}."
 
 
-def _names_at(place: tuple[int | str, ...]) -> list[str]:
+def _names_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
     """Names of the settings at a place of the nested model."""
-    model: type[BaseModel] = RunSettings
     for part in place:
         if isinstance(part, int):
             continue

@@ -1,0 +1,142 @@
+"""The page of a simulation: what each method finds of planted anomalies, in words, pictures and tables."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from nigra.files import read_json, read_tsv, write_text
+from nigra.report.build import date_words, provenance_tables
+from nigra.report.pictures import Picture, embed
+from nigra.report.sources import TEXT, by_method, flatten, read_sources
+from nigra.report.tables import Cell, Table, count, number, pairs
+
+SHOWN = (
+    "auroc",
+    "auroc_paired",
+    "average_precision",
+    "sensitivity",
+    "sensitivity_matched",
+    "found",
+    "region_found",
+)
+"""Measures of the dose-response table, in order."""
+
+PICTURES = (
+    ("dose-response-sensitivity", "Voxels found", "Share of lesion voxels found against strength, by method."),
+    ("dose-response-lesions", "Lesions found", "Share of lesions found against strength, a line per method."),
+    ("dose-response-auroc", "Ranking of voxels", "Voxel AUROC against strength, a line per method."),
+    ("froc", "Lesions found against false clusters", "Lesions found against false-positive clusters per subject."),
+)  # fmt: skip
+
+
+def build_simulation_page(folder: Path) -> Path:
+    """Write ``simulation.html`` from the tables and pictures of ``runs/NAME/simulation``; returns its path.
+
+    One file for any browser, without network, as ``report.html``. The same folder gives the same bytes.
+    """
+    environment = Environment(loader=PackageLoader("nigra.report", "."), autoescape=True, undefined=StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    page = environment.get_template("simulation.html").render(**contents(folder))
+    write_text(folder / "simulation.html", page)
+    return folder / "simulation.html"
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """Everything the page shows."""
+    made = read_json(folder / "simulation.json")
+    smallest, curves = (
+        by_method(read_tsv(folder / f"{name}.tsv", (*TEXT, "shape", "size", "effect")))
+        for name in ("smallest_effect", "dose_response")
+    )
+    run, settings = read_sources(folder.parent), made["settings"]
+    assets = files("nigra.report")
+    return {
+        "title": str(settings["title"] or f"Planted anomalies, run {settings['run']}"),
+        "run": settings["run"],
+        "created": date_words(made["created"]),
+        "version": made["versions"]["nigra"],
+        "synthetic": run.synthetic,
+        "rate": f"{100 * settings['rate']:g}",
+        "share": f"{100 * settings['found_share']:g}",
+        "brief": in_brief(curves, smallest),
+        "pictures": [
+            Picture(embed(folder / "figures" / stem), title, alt) for stem, title, alt in PICTURES
+        ],
+        "smallest": smallest_table(smallest),
+        "curves": curve_table(curves),
+        "settings": pairs("settings", ("Setting", "Value"), flatten(settings)),
+        "tables": provenance_tables(run),
+        "inputs": pairs("hashes", ("Input", "SHA-256"), [(str(k), str(v)) for k, v in made["inputs"].items()]),
+        "style": Markup(assets.joinpath("report.css").read_text(encoding="utf-8")),
+        "script": Markup(assets.joinpath("report.js").read_text(encoding="utf-8")),
+    }  # fmt: skip
+
+
+def in_brief(curves: pd.DataFrame, smallest: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """By effect and shape, the smallest strength of which each method finds half, the most sensitive first."""
+    own = smallest[smallest["measure"] == "sensitivity_matched"]
+    subjects = int(curves["subjects"].max())
+    healthy = f"{subjects} controls" if subjects > 1 else "one control"
+    said = [
+        ("What was done", [f"Anomalies were planted into {healthy} that no model, detector or threshold had seen."])
+    ]
+    for (effect, shape, size), rows in own.groupby(["effect", "shape", "size"], sort=False):
+        ranked = rows.sort_values("estimate", na_position="last", kind="stable")
+        reached = ranked[ranked["estimate"].notna()]
+        never = ranked.loc[ranked["estimate"].isna(), "model"].tolist()
+        sentences = [f"{r['model']} finds half of the voxels from strength {strength_words(r)} on."
+                     for r in reached.to_dict("records")]  # fmt: skip
+        if never:
+            strongest = ranked["strongest"].iloc[0]
+            sentences.append(f"Not half of the voxels at {strongest:g}, the strongest planted: {', '.join(never)}.")
+        said.append((f"{effect}, {shape} {size}", sentences))
+    return said
+
+
+def strength_words(row: dict[Any, Any]) -> str:
+    """A strength with its interval; an end beyond the grid is said in words.
+
+    >>> strength_words({"estimate": 0.21, "low": 0.18, "high": float("nan"), "strongest": 0.4, "subjects": 4})
+    '0.21 (95 % interval 0.18 to beyond 0.4)'
+    """
+    if row["subjects"] < 2:
+        return f"{row['estimate']:.2g} (one subject: no interval)"
+    low, high = (f"{row[end]:.2g}" if np.isfinite(row[end]) else f"beyond {row['strongest']:g}"
+                 for end in ("low", "high"))  # fmt: skip
+    return f"{row['estimate']:.2g} (95 % interval {low} to {high})"
+
+
+def smallest_table(smallest: pd.DataFrame) -> Table:
+    """``smallest_effect.tsv``."""
+    heads = ("Model", "Effect", "Shape", "Size", "Measure", "Strength at 50 %", "95 % interval", "Subjects", "Note")
+    rows = []
+    for row in smallest.to_dict("records"):
+        low, high = number(row["low"]), number(row["high"])
+        interval = low if low.mark and high.mark else Cell(f"{low.text} to {high.text}", low.key)
+        rows.append([
+            *(Cell(str(row[name])) for name in ("model", "effect", "shape", "size", "measure")),
+            number(row["estimate"]), interval, count(row["subjects"]),
+            Cell("" if pd.isna(row["note"]) else str(row["note"])),
+        ])  # fmt: skip
+    return Table("smallest", heads, rows, frozenset((5, 6, 7)), long=True)
+
+
+def curve_table(curves: pd.DataFrame) -> Table:
+    """``dose_response.tsv``, what is planted at all: beside each estimate chance and the same places as scanned."""
+    heads = ("Model", "Effect", "Shape", "Size", "Strength", "Measure", "Estimate", "95 % interval", "Chance",
+             "As scanned", "Subjects", "Lesions")  # fmt: skip
+    rows = []
+    for row in curves[(curves["strength"] > 0) & curves["measure"].isin(SHOWN)].to_dict("records"):
+        low, high = number(row["low"]), number(row["high"])
+        rows.append([
+            *(Cell(str(row[name])) for name in ("model", "effect", "shape", "size")), number(row["strength"], 3),
+            Cell(str(row["measure"])), number(row["estimate"], 3),
+            low if low.mark else Cell(f"{low.text} to {high.text}", low.key),
+            number(row["chance"], 3), number(row["unplanted"], 3), count(row["subjects"]), count(row["lesions"]),
+        ])  # fmt: skip
+    return Table("curves", heads, rows, frozenset((4, 6, 7, 8, 9, 10, 11)), long=True)

@@ -1,0 +1,1 @@
+"""Planted anomalies: known changes in held-out controls, and what a method finds of them."""
