@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -30,7 +31,10 @@ def test_no_interval_no_verdict():
 def test_regions_are_counted_after_correction():
     table = evaluation_rows(12, 8)
     assert region_words(table[table["model"] == MODELS[0]])[0].startswith("Regions: none of 5 lies above chance")
-    assert "2 of 5 lie above chance" in region_words(table[table["model"] == MODELS[1]])[0]
+    assert "2 of 5 lie above chance at q < 0.05; the" in region_words(table[table["model"] == MODELS[1]])[0]
+    strict = table.assign(p_max=np.where(table["region"] == "SN left", 0.01, 0.2))
+    said = region_words(strict[strict["model"] == MODELS[1]])[0]
+    assert "2 of 5 lie above chance at q < 0.05 (1 of them also against the best of all regions)" in said
 
 
 def test_the_published_cut_off_is_called_optimistic_beside_its_null():

@@ -8,9 +8,15 @@ import numpy as np
 import pandas as pd
 
 from nigra.report.sources import Sources, flatten
-from nigra.statistics.groups import GMEAN_TEST
+from nigra.statistics.groups import AUC, AUC_POOLED, GMEAN_HELD_OUT, GMEAN_TEST, ON_TEST
 
 FEW_VOXELS = 10
+
+WHOLE = "whole brain"
+"""The region of which every measure is shown."""
+
+BRIEF = (AUC, GMEAN_TEST, GMEAN_HELD_OUT, AUC_POOLED)
+"""The measures shown of the other regions; ``evaluation.tsv`` has them all."""
 
 
 @dataclass(frozen=True)
@@ -57,24 +63,28 @@ def probability(value: Any) -> Cell:
 
 
 def evaluation_table(evaluation: pd.DataFrame) -> Table:
-    """``evaluation.tsv``: each estimate with its interval and, beside it, what an uninformative score gives."""
+    """``evaluation.tsv``: each estimate with its interval and, beside it, what an uninformative score gives.
+
+    All measures of the whole brain, those of ``BRIEF`` elsewhere.
+    """
     heads = ("Model", "Region", "Measure", "Estimate", "95 % interval", "Chance median", "Chance 95 %", "p", "q",
-             "SD over draws", "Draws", "Controls", "Patients", "Note")  # fmt: skip
+             "p, any region", "SD over draws", "Draws", "Controls", "Patients", "Note")  # fmt: skip
     rows = []
-    for row in evaluation.to_dict("records"):
+    shown = evaluation[evaluation["measure"].isin(BRIEF) | (evaluation["region"] == WHOLE)]
+    for row in shown.to_dict("records"):
         low, high = number(row.get("low")), number(row.get("high"))
         interval = low if low.mark else Cell(f"{low.text} to {high.text}", low.key)
         measure, note = str(row["measure"]), row.get("note")
-        optimistic = measure == GMEAN_TEST  # then the badge says what the note says
+        optimistic = measure in ON_TEST  # then the badge says what the note says
         rows.append([
             Cell(str(row.get("model", ""))), Cell(str(row["region"])),
             Cell(measure, mark="optimistic" if optimistic else ""), number(row["estimate"]), interval,
             number(row.get("null_median")), number(row.get("null_95")), probability(row.get("p")),
-            probability(row.get("q")), number(row.get("sd")), count(row.get("draws")),
-            count(row.get("controls")), count(row.get("patients")),
+            probability(row.get("q")), probability(row.get("p_max")), number(row.get("sd")),
+            count(row.get("draws")), count(row.get("controls")), count(row.get("patients")),
             Cell("" if pd.isna(note) or (optimistic and str(note).startswith("optimistic")) else str(note)),
         ])  # fmt: skip
-    return Table("evaluation", heads, rows, frozenset(range(3, 13)), long=True)
+    return Table("evaluation", heads, rows, frozenset(range(3, 14)), long=True)
 
 
 def region_table(regions: pd.DataFrame, names: dict[str, str]) -> Table:

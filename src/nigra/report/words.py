@@ -6,11 +6,9 @@ import numpy as np
 import pandas as pd
 
 from nigra.report.sources import Sources
-from nigra.report.tables import several
+from nigra.report.tables import WHOLE, several
 from nigra.statistics.baselines import baseline_words
 from nigra.statistics.groups import AUC, GMEAN_HELD_OUT, GMEAN_TEST
-
-WHOLE = "whole brain"
 
 
 def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
@@ -105,9 +103,14 @@ def region_words(rows: pd.DataFrame) -> list[str]:
         ]
     names = ", ".join(f"{r['region']} ({r['estimate']:.2f})" for r in found.head(5).to_dict("records"))
     more = " and others" if len(found) > 5 else ""
+    strict = (
+        f" ({(found['p_max'] < 0.05).sum()} of them also against the best of all regions)"
+        if "p_max" in found
+        else ""
+    )
     return [
-        f"Regions: {len(found)} of {len(regions)} lie above chance at q < 0.05; the largest AUC: {names}{more}. "
-        "The largest of many estimates is biased upwards."
+        f"Regions: {len(found)} of {len(regions)} lie above chance at q < 0.05{strict}; the largest AUC: "
+        f"{names}{more}. The largest of many estimates is biased upwards."
     ]
 
 

@@ -1,12 +1,12 @@
 """The null: what a score that knows nothing of the groups reaches in this study, by permuting labels.
 
 What may be permuted? A model and its cut-off depend on the training controls alone. Given these, patients and
-tested controls are exchangeable if the disease does nothing, and the labels of the **tested** subjects of a draw can
-be permuted: exactly valid, ties and the quality of the cut-off included. Training controls cannot be relabelled
+tested controls are exchangeable if the disease does nothing, and the labels of the **tested** subjects of a draw
+can be permuted: exactly valid, ties and the quality of the cut-off included. Training controls cannot be relabelled
 without training again, and are not. The whole evaluation is repeated for every permutation, the choice of a cut-off
 on the test subjects too.
 
-Several draws share their subjects, and a control tested in three of ten draws has no score in the others. Two nulls:
+Several draws share their subjects; a control tested in three of ten draws has no score in the others. Two nulls:
 
 whole study     every tested subject is given the part (patient, or control tested in draws 2, 5 and 9) of another;
                 its score where it was not tested is completed from its other draws. Exact for one draw, and for

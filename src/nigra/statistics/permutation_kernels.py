@@ -15,9 +15,9 @@ def walk(labels, order, ends, above, false_share, counts):
     """Fill ``counts`` (8, permutations) from ``labels`` (n_subjects, permutations): 0 absent, 1 control, 2 patient.
 
     ``order`` has the subjects from the highest score, ``ends`` whether a score is the last of its ties, ``above``
-    how many scores are above the two cut-offs. The rows: patients; controls; twice Mann-Whitney's U; best of patients
-    above x controls not above a cut-off; patients, then controls above the first cut-off; patients above the
-    second; patients above the lowest cut-off that at most a share ``false_share`` of the controls exceeds.
+    how many scores are above the two cut-offs. The rows: patients; controls; twice Mann-Whitney's U; best of
+    patients above x controls not above a cut-off; patients, then controls above the first cut-off; patients above
+    the second; patients above the lowest cut-off that at most a share ``false_share`` of the controls exceeds.
     """
     width = labels.shape[1]
     hit, false = np.zeros(width, np.int32), np.zeros(width, np.int32)
