@@ -46,7 +46,8 @@ def test_detectors_run_on_any_study(tmp_path: Path) -> None:
     model = settings.models[0].model_copy(update={"epochs": 1, "units_per_subject": 100})
     atlas = AtlasSettings(name="file", dseg=Path(f"space-{SPACE}_dseg.nii.gz"))
     changes = {
-        "models": [model], "baselines": [], "atlas": atlas, "evaluation": EvaluationSettings(bootstrap=100, simulations=100),
+        "models": [model], "baselines": [], "atlas": atlas,
+        "evaluation": EvaluationSettings(bootstrap=100, simulations=100),
         # a fold of the cross-fitting would leave four controls, too few to say how far a new one may lie
         "calibration": CalibrationSettings(controls="training"),
     }  # fmt: skip
@@ -73,6 +74,6 @@ def test_the_page_on_detectors_shows_a_study_file_that_is_one() -> None:
     blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
     settings = [settings_from(block) for block in blocks if "detectors" in block]
     assert len(settings) == 1
-    assert len(settings[0].methods) == 7  # as the page says
+    assert len(settings[0].asked) == 7  # as the page says
     assert {method.label for method in settings[0].methods} >= {"mlcn2021-sae+one-class-svm", "intensities+z-maps"}
     assert [line.split(" has no ")[0] for line in settings[0].left_out] == ["mlcn2021-ae", "mlcn2021-ae"]
