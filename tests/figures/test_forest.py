@@ -42,11 +42,18 @@ def test_marks_stand_at_the_numbers_and_colours_say_whether_the_reference_is_lef
 
 def test_headings_labels_and_numbers_are_written_once():
     written = texts(forest(rows(), "difference of AUC"))
-    for text in ("whole brain", "SN left", "0.10 [0.02, 0.18]", "−0.05 [−0.20, 0.10]", "no estimate", "p (Holm)"):
+    for text in (
+        "whole brain",
+        "SN left",
+        "0.100 [0.020, 0.180]",
+        "−0.050 [−0.200, 0.100]",
+        "no estimate",
+        "p (Holm)",
+    ):
         assert written.count(text) == 1, text
     assert written.count("a − b") == 2
     assert "< .001" in written
-    assert "0.20" in written
+    assert "0.200" in written
 
 
 def test_chance_of_an_auc_is_one_half_and_groups_are_no_must():

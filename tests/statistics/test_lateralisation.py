@@ -7,7 +7,7 @@ import scipy.stats
 from nigra.phantom.parcellation import region_table
 from nigra.statistics.lateralisation import UNKNOWN, asymmetry, lateralisation, pair_regions, side_of
 
-FAST = {"permutations": 400, "bootstraps": 200}
+FAST = {"permutations": 400}
 
 
 def test_pairs_of_the_atlases_in_use_and_what_is_left_over():
@@ -82,8 +82,15 @@ def test_planted_side_is_found_and_a_difference_of_hemispheres_is_not(rng):
     assert skewed.p_sign < 0.01  # the sign test is fooled, as its docstring says
 
 
+def test_intervals_contain_the_truth(rng):
+    affected_left = np.arange(24) < 17
+    truth = np.where(affected_left, 0.1, -0.1)
+    found = [lateralisation(0.2 + truth + 0.2 * rng.normal(size=24), affected_left, 10) for _ in range(400)]
+    assert np.mean([f.low <= 0.1 <= f.high for f in found]) == pytest.approx(0.95, abs=0.025)
+
+
 def test_null_p_is_uniform(rng):
-    p = [lateralisation(rng.normal(0.3, 1, 22), rng.random(22) < 0.5, 300, 20, seed).p for seed in range(300)]
+    p = [lateralisation(rng.normal(0.3, 1, 22), rng.random(22) < 0.5, 300, seed).p for seed in range(300)]
     assert scipy.stats.kstest(p, "uniform").statistic < 0.1
     assert (np.array(p) < 0.05).mean() < 0.09
 
@@ -93,3 +100,8 @@ def test_nothing_to_compare():
     one = lateralisation(np.array([0.2, 0.1, -0.1]), np.ones(3, dtype=bool), **FAST)
     assert np.isnan([one.estimate, one.p]).all()
     assert one.contra == pytest.approx(2 / 3)
+    two = lateralisation(np.array([0.2, 0.1, -0.1]), np.array([True, True, False]), **FAST)
+    assert two.estimate == pytest.approx(0.125)
+    assert np.isnan(two.low)
+    same = lateralisation(np.zeros(4), np.array([True, True, False, False]), **FAST)
+    assert (same.estimate, same.low, same.high, same.p, same.p_sign) == (0, 0, 0, 1, 1)

@@ -94,12 +94,12 @@ def _draw(axes: Axes, at: int, row: pd.Series, reference: Number) -> None:
 
 
 def printed(value: float) -> str:
-    """Two decimals with a true minus, and no minus before nothing.
+    """Three decimals with a true minus, and no minus before nothing.
 
-    >>> printed(-0.126), printed(-0.001)
-    ('−0.13', '0.00')
+    >>> printed(-0.1256), printed(-0.0001)
+    ('−0.126', '0.000')
     """
-    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")
 
 
 def printed_p(value: float) -> str:

@@ -75,11 +75,10 @@ def disease_questions(
     Raises NigraError for a subject without a row, a stage outside 0-5, a value or side that cannot be read.
     """
     asked, subjects = questions or Questions(), read_subjects(regions, participants)
-    chance = {"permutations": permutations, "bootstraps": bootstraps, "seed": seed}
     parts: list[Callable[[], Iterator[Row]]] = [
-        partial(_trends, subjects, asked, **chance),
+        partial(_trends, subjects, asked, permutations, bootstraps, seed),
         *(partial(_correlations, subjects, column, asked.covariates) for column in asked.clinical),
-        partial(_sides, subjects, asked.side, **chance),
+        partial(_sides, subjects, asked.side, permutations, seed),
     ]
     rows: list[Row] = []
     for number, part in enumerate(parts):
@@ -166,7 +165,7 @@ def _correlations(of: Subjects, column: str, covariates: Sequence[str]) -> Itera
             yield _noted(row, "too few subjects, or all alike" if np.isnan(answer.p) else "")
 
 
-def _sides(of: Subjects, column: str, permutations: int, bootstraps: int, seed: int) -> Iterator[Row]:
+def _sides(of: Subjects, column: str, permutations: int, seed: int) -> Iterator[Row]:
     question = "lateralisation"
     if column not in of.people:
         yield _noted(_row(question, column), f"the participants have no column {column}")
@@ -183,7 +182,7 @@ def _sides(of: Subjects, column: str, permutations: int, bootstraps: int, seed: 
             f"no {column}": np.isnan(affected), "no score": ~scored, "0 on both sides": scored & np.isnan(values),
         }  # fmt: skip
         seen = of.patient & ~np.isnan(affected) & ~np.isnan(values)
-        answer = lateralisation(values[seen], affected[seen] == 1, permutations, bootstraps, seed)
+        answer = lateralisation(values[seen], affected[seen] == 1, permutations, seed)
         row = _row(question, column, name, effect, answer) | _of(of.patient, seen, reasons)
         yield _noted(row, *_side_notes(answer))
     for name in alone:

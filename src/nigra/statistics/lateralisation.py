@@ -82,15 +82,15 @@ def asymmetry(
 
 def lateralisation(
     asymmetries: Float[ndarray, " n_patients"], affected_left: Bool[ndarray, " n_patients"],
-    permutations: int = 10_000, bootstraps: int = 2000, seed: int = 0,
+    permutations: int = 10_000, seed: int = 0,
 ) -> Lateralisation:  # fmt: skip
     """Index of patients of known ``asymmetries`` (right against left, finite) and more affected side of the body.
 
     The mean index of patients affected on the left and that of those affected on the right count one half each, so
     that a difference of the hemispheres that everybody has (of the brain, the scanner, the method) cancels. For the
     same reason p permutes the affected sides between patients and keeps everybody's asymmetry; the sign test, of as
-    many higher contralateral as ipsilateral regions, has no such protection. The interval is the middle 95 % of
-    bootstraps of the patients of each side on their own. With one side only, estimate, interval and p are NaN.
+    many higher contralateral as ipsilateral regions, has no such protection. The interval is Welch's
+    of the two means. With one side only, estimate, interval and p are NaN; with one patient of a side the interval.
     """
     if not len(asymmetries):
         return UNKNOWN
@@ -100,24 +100,29 @@ def lateralisation(
     contra = higher / unequal if unequal else np.nan
     if affected_left.all() or not affected_left.any():
         return Lateralisation(np.nan, np.nan, np.nan, contra, np.nan, sign)
-    estimate = float(_balanced(asymmetries, affected_left[:, None].astype(float), ~affected_left[:, None] * 1.0)[0])
     rng = np.random.default_rng(seed)
-    drawn = np.zeros((2, len(index), bootstraps))
-    for weights, side in zip(drawn, (affected_left, ~affected_left), strict=True):
-        n = int(side.sum())
-        weights[side] = rng.multinomial(n, np.full(n, 1 / n), size=bootstraps).T
-    low, high = np.quantile(_balanced(asymmetries, *drawn), [0.025, 0.975])
     shuffled = rng.permuted(np.tile(affected_left[:, None], permutations), axis=0)
-    null = _balanced(asymmetries, shuffled.astype(float), ~shuffled * 1.0)
+    estimate = float(_balanced(asymmetries, affected_left[:, None])[0])
+    null = _balanced(asymmetries, shuffled)
     tail = min((null >= estimate - 1e-12).sum(), (null <= estimate + 1e-12).sum())
     p = min(1.0, 2 * (1 + int(tail)) / (1 + permutations))
-    return Lateralisation(estimate, float(low), float(high), contra, p, sign)
+    return Lateralisation(
+        estimate, *_welch(asymmetries[affected_left], asymmetries[~affected_left]), contra, p, sign
+    )
 
 
 def _balanced(
-    asymmetries: ndarray,
-    on_left: Float[ndarray, "n_patients samples"],
-    on_right: Float[ndarray, "n_patients samples"],
+    asymmetries: Float[ndarray, " n_patients"], left: Bool[ndarray, "n_patients samples"]
 ) -> Float[ndarray, " samples"]:
     """Half the difference of the mean asymmetries: contra is right for one side and left for the other."""
-    return (asymmetries @ on_left / on_left.sum(axis=0) - asymmetries @ on_right / on_right.sum(axis=0)) / 2
+    return (asymmetries @ left / left.sum(axis=0) - asymmetries @ ~left / (~left).sum(axis=0)) / 2
+
+
+def _welch(left: ndarray, right: ndarray) -> tuple[float, float]:
+    """95 % interval of half the difference of two means (Welch 1947)."""
+    if min(len(left), len(right)) < 2:
+        return np.nan, np.nan
+    if not (np.ptp(left) or np.ptp(right)):  # nothing varies: scipy would warn of 0 / 0
+        return (float(left[0] - right[0]) / 2,) * 2
+    interval = scipy.stats.ttest_ind(left, right, equal_var=False).confidence_interval(0.95)
+    return float(interval.low) / 2, float(interval.high) / 2
