@@ -61,7 +61,7 @@ def _verdicts(table: pd.DataFrame, comparison: pd.DataFrame | None) -> list[tupl
     for region, rows in table.groupby("region", sort=False):
         baselines = rows[rows["baseline"]]
         if len(baselines):
-            best = baselines.loc[baselines["estimate"].idxmax()]
+            best = baselines.iloc[int(baselines["estimate"].argmax())]
             found += [
                 (str(row["method"]), str(region), str(best["method"]), _verdict(row, best, str(region), comparison))
                 for _, row in rows[~rows["baseline"]].iterrows()
