@@ -31,7 +31,7 @@ def test_every_panel_has_every_method_and_chance() -> None:
         np.testing.assert_allclose(lines[0].get_xdata(), STRENGTHS)
         np.testing.assert_allclose(lines[0].get_ydata()[2], 0.5)
         assert len(axes.collections) == 2  # the bands
-    assert [text.get_text() for text in figure.legends[0].texts] == ["ae", "sae"]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["ae", "sae", "chance"]
 
 
 def test_without_chance_by_theory_the_places_as_scanned_are_drawn() -> None:

@@ -123,3 +123,17 @@ def test_a_file_that_is_no_mask_is_one_sentence(tmp_path: Path, affine: np.ndarr
         read_masks([tmp_path / "no.nii"], SHAPE, affine)
     with pytest.raises(NigraError, match="is not a readable mask"):
         read_masks([tmp_path / "absent.nii"], SHAPE, affine)
+
+
+@pytest.mark.real
+def test_real_lesions_keep_their_volume_on_a_coarser_grid(real_data: Path) -> None:
+    paths = sorted((real_data / "lesions").glob("*.nii.gz"))
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-90, -126, -72]
+    found = read_masks(paths, (91, 109, 91), affine, smallest_mm3=50.0)
+    assert len(paths) == 15
+    assert len(found) > 100
+    whole = read_masks(paths, (91, 109, 91), affine, "whole")
+    native = {path: (np.asarray(nib.load(path).dataobj) > 0).sum() for path in paths}  # voxels of 1 mm3
+    for path, name in zip(paths, whole, strict=True):
+        assert whole[name].sum() * 8 == pytest.approx(native[path], rel=0.12)

@@ -27,6 +27,9 @@ DASHES: Sequence[tuple[float, ...]] = ((), (4, 1.4), (1.2, 1.2), (6, 1.2, 1.2, 1
 COLOURS = (*MODEL_COLOURS, INK, "#8a6d00", "#882255")
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 LEFT, GAP, HEAD, TALL = 14.0, 5.0, 9.0, 34.0
+ACROSS = 4
+CHANCE_LINE = Line2D([], [], color=MUTED, linewidth=0.8, dashes=(3, 2), label="chance")
+AS_SCANNED = Line2D([], [], color=MUTED, linewidth=0, marker=".", markersize=2.5, label="any method, as scanned")
 
 
 @styled
@@ -44,7 +47,7 @@ def dose_response_figure(table: pd.DataFrame, measure: str = "sensitivity_matche
     if own.empty:
         raise NigraError(f"no planted lesion has a value of {measure}; run `nigra simulate` first.")
     text, limits = LABELS[measure]
-    figure, panels, looks = _panels(own)
+    figure, panels, looks = _panels(own, CHANCE_LINE)
     for (row, column), (axes, rows) in panels.items():
         _chance(axes, rows)
         for method, curve in rows.groupby("method", sort=False):
@@ -73,7 +76,7 @@ def froc_figure(table: pd.DataFrame) -> Figure:
     """
     if table.empty:
         raise NigraError("there are no planted lesions to count; run `nigra simulate` first.")
-    figure, panels, looks = _panels(table)
+    figure, panels, looks = _panels(table, AS_SCANNED)
     most = float(table["false_clusters"].max())
     for (row, column), (axes, rows) in panels.items():
         strength = telling_strength(rows)
@@ -98,7 +101,8 @@ def froc_figure(table: pd.DataFrame) -> Figure:
 def telling_strength(rows: pd.DataFrame) -> float:
     """The strength at which the best method's share of lesions found, over the curve, is nearest to a half."""
     best = rows[rows["strength"] > 0].groupby(["strength", "rate"])["sensitivity"].max().groupby("strength").mean()
-    return float(best.index[(best - 0.5).abs().argmin()])
+    best = best.iloc[::-1]  # of equal ones the strongest
+    return float(best.index[int((best - 0.5).abs().argmin())])
 
 
 Look = tuple[str, tuple[float, ...], str]
@@ -122,19 +126,24 @@ def looks_of(methods: Sequence[tuple[str, str]]) -> dict[str, Look]:
 Panels = dict[tuple[int, int], tuple[Axes, pd.DataFrame]]
 
 
-def _panels(table: pd.DataFrame) -> tuple[Figure, Panels, dict[str, Look]]:
-    """Axes for each shape in a size (row) and effect (column) with their rows, the legend below."""
+def _panels(table: pd.DataFrame, beside: Line2D) -> tuple[Figure, Panels, dict[str, Look]]:
+    """Axes for each shape in a size (row) and effect (column, four at most) with their rows, the legend below.
+
+    ``beside`` stands in the legend after the methods.
+    """
     pairs = list(dict.fromkeys(zip(table["model"], table["detector"], strict=True)))
     table = table.assign(method=[method_label(*p) for p in zip(table["model"], table["detector"], strict=True)])
     shapes = list(dict.fromkeys(zip(table["shape"], table["size"], strict=True)))
     effects, looks = list(dict.fromkeys(table["effect"])), looks_of(pairs)
-    columns = 3 if len(looks) > 3 else len(looks)
-    legend_mm = 6 + 4 * -(-len(looks) // columns)
-    wide = min((PAGE_MM - LEFT - 4) / len(effects) - GAP, 75)
-    figure = page(HEAD + len(shapes) * (TALL + 12) + 6 + legend_mm)
+    across, down = min(len(effects), ACROSS), -(-len(effects) // ACROSS)
+    columns = min(len(looks) + 1, 3)
+    legend_mm = 5 + 3.9 * -(-(len(looks) + 1) // columns)
+    wide = min((PAGE_MM - LEFT - 4) / across - GAP, 75)
+    figure = page(HEAD + 5 + len(shapes) * down * (TALL + 12) + legend_mm)
     panels: Panels = {}
-    for row, (shape, size) in enumerate(shapes):
-        for column, effect in enumerate(effects):
+    for shape_row, (shape, size) in enumerate(shapes):
+        for number, effect in enumerate(effects):
+            row, column = shape_row * down + number // ACROSS, number % ACROSS
             axes = place(figure, LEFT + column * (wide + GAP), HEAD + 5 + row * (TALL + 12), wide, TALL)
             axes.set_title(f"{effect}, {shape} {size}", loc="left", pad=3)
             chosen = (table["shape"] == shape) & (table["size"] == size) & (table["effect"] == effect)
@@ -143,8 +152,10 @@ def _panels(table: pd.DataFrame) -> tuple[Figure, Panels, dict[str, Look]]:
         Line2D([], [], color=c, dashes=d, marker=m, markersize=2.8, linewidth=1.2, label=name)
         for name, (c, d, m) in looks.items()
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="lower left", ncols=columns, bbox_to_anchor=(LEFT / PAGE_MM - 0.02, 0.0),
-                  handlelength=3.2, columnspacing=1.4)  # fmt: skip
+    figure.legend(
+        handles=[*handles, beside], loc="lower left", ncols=columns, handlelength=3.2, columnspacing=1.4,
+        bbox_to_anchor=(LEFT / PAGE_MM - 0.02, 0.0),
+    )  # fmt: skip
     return figure, panels, looks
 
 

@@ -111,10 +111,9 @@ def read_masks(
             raise NigraError(f"{path.name}: a mask has three axes, but found {inside.ndim}; export it again.")
         on_grid = to_grid(inside.astype(np.int32), image.affine, grid, affine) > 0
         labels, count = ndimage.label(on_grid, EVERY_SIDE) if parts == "each" else (on_grid, int(on_grid.any()))
-        for number in range(1, count + 1):
-            mask = labels == number
-            if mask.sum() * voxel_mm3(affine) >= smallest_mm3:
-                found[f"{path.name.removesuffix('.gz').removesuffix('.nii')}-{number}"] = mask
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:] * voxel_mm3(affine)
+        for number in np.flatnonzero(sizes >= smallest_mm3) + 1 if count else ():
+            found[f"{path.name.removesuffix('.gz').removesuffix('.nii')}-{number}"] = labels == number
     if not found:
         raise NigraError(
             f"{', '.join(path.name for path in paths)}: a lesion mask has voxels where the maps lie, but found "

@@ -29,6 +29,9 @@ from nigra.study.settings import ModelSettings
 from nigra.training import Tick
 from nigra.units import Patches
 
+_ELSEWHERE = {"title", "run", "shapes", "bootstrap", "subjects", "participants", "draws"}
+"""Settings that a target's results do not depend on, or that are part of the target."""
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -165,7 +168,7 @@ class Plan:
     def key(self, model: ModelSettings | None, target: Target) -> str:
         """Stands for all that the results of a model's methods on a target depend on."""
         settings, run = self.settings, self.run
-        dumped = settings.model_dump(mode="json", exclude={"title", "run", "shapes", "bootstrap", "subjects"})
+        dumped = settings.model_dump(mode="json", exclude=_ELSEWHERE)
         methods = [[m.detector.label, score_key(run, m, target.draw)] for m in methods_of(run, model)]
         places = sha256(np.packbits(self._allowed[target.draw.draw]).tobytes()).hexdigest()
         masks = [hash_file(path) for path in self._paths(target.shape)]

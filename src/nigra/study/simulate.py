@@ -5,7 +5,6 @@ scaled, seen by the model, scored by the detector and cut by the threshold of th
 other people and stay as they are. What the unplanted control scores is in the run's ``scores.npy`` already.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +13,24 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from nigra.cohort.splits import Draw
-from nigra.detection.detector import Detector
 from nigra.errors import NigraError
 from nigra.figures.dose_response import dose_response_figure, froc_figure
 from nigra.figures.style import save
 from nigra.files import read_tsv, write_json, write_tsv
 from nigra.provenance import record, refuse_fitted
 from nigra.report.simulation import build_simulation_page
-from nigra.shapes import Labels
 from nigra.simulation.dose_response import KEYS, dose_response, froc, smallest_effect
-from nigra.simulation.measures import hits, in_box, share_above, threshold_at, voxel_measures
 from nigra.simulation.placing import Lesion
 from nigra.simulation.planting import plant, truth
 from nigra.simulation.settings import SimulationSettings
 from nigra.study.execution import Execution
 from nigra.study.features import Reader, controls, fit_detectors
+from nigra.study.judging import Judge, Rows, measure
 from nigra.study.planted import Plan, Target
 from nigra.study.progress import Steps, between
 from nigra.study.run import Run, cores
-from nigra.study.score import Scored, methods_of, models_of, read_scores, scores_of
-from nigra.study.settings import Method, ModelSettings, RunSettings
+from nigra.study.score import methods_of, models_of, scores_of
+from nigra.study.settings import ModelSettings, RunSettings
 from nigra.training import Tick, limit_threads
 
 TEXT = ("participant_id", "model", "detector", "shape", "size", "effect", "region", "source")
@@ -117,7 +114,7 @@ def _score_draw(
         refuse_fitted("model", reader.trained_on, [target.name for target in left])
         with controls(reader, steps.say, between(tick, 0.0, 0.1)) as features:
             fitted = fit_detectors(reader, methods, features, between(tick, 0.1, 0.2))
-        judges = [_Judge.of(plan, method, draw, fitted.get(method)) for method in methods]
+        judges = [Judge.of(plan, method, draw, fitted.get(method)) for method in methods]
         for number, target in enumerate(left):
             share = between(tick, 0.2 + 0.8 * number / len(left), 0.2 + 0.8 * (number + 1) / len(left))
             tables = _examine(plan, reader, judges, target, lesions[target], share)
@@ -125,116 +122,27 @@ def _score_draw(
                 write_tsv(path, pd.DataFrame(rows))
 
 
-@dataclass(frozen=True)
-class _Judge:
-    """A method on a draw: how it scores, its thresholds, and what it says of the unplanted controls."""
-
-    method: Method
-    detector: Detector | None
-    names: list[str]
-    unplanted: np.ndarray
-    calibrated: float
-    matched: float
-    thresholds: list[float]
-    reference: np.ndarray
-    """Abnormal voxels of the cross-fitted controls at the run's threshold, none where training controls set it."""
-
-    @classmethod
-    def of(cls, plan: Plan, method: Method, draw: Draw, detector: Detector | None) -> "_Judge":
-        scored: Scored = read_scores(plan.run, method, draw)
-        names, calibrated = plan.controls(draw), scored.threshold(plan.run)
-        refuse_fitted("threshold", calibrated.fitted_on, names)
-        unplanted = np.array(scored.test[[scored.test_ids.index(name) for name in names]])
-        rates = [threshold_at(unplanted, rate) for rate in plan.settings.rates]
-        reference = scored.abnormal(plan.run)[: len(scored.calibration_ids) if scored.folds else 0]
-        matched = threshold_at(unplanted, plan.settings.rate)
-        return cls(method, detector, names, unplanted, calibrated.value, matched, rates, reference)
-
-
 def _examine(
-    plan: Plan, reader: Reader, judges: list[_Judge], target: Target, lesions: list[Lesion], tick: Tick
-) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    plan: Plan, reader: Reader, judges: list[Judge], target: Target, lesions: list[Lesion], tick: Tick
+) -> Rows:
     """Rows for ``lesions.tsv`` and of false-positive clusters: strength 0, then every effect and strength."""
     run, settings = plan.run, plan.settings
     labels = truth(lesions, run.cohort.mask.shape)
     volume = np.asarray(run.cohort.volumes[int(run.cohort.rows([target.name])[0])])
     pairs = [(effect, strength) for effect in settings.effects for strength in effect.strengths]
-    found: tuple[list[dict[str, object]], list[dict[str, object]]] = [], []
+    found: Rows = [], []
     for judge in judges:
         for effect in settings.effects:  # as scanned: what is found where nothing is
             scores = judge.unplanted[judge.names.index(target.name)]
-            _measure(plan, judge, target, labels, scores, {"effect": effect.label, "strength": 0.0}, found)
+            measure(plan, judge, target, labels, scores, {"effect": effect.label, "strength": 0.0}, found)
     for number, (effect, strength) in enumerate(pairs):
         planted = plant(volume, lesions, effect, strength, run.cohort.channels, run.cohort.mask, run.cohort.affine)
         features = reader.read_volume(planted)
         for judge in judges:
             scores = scores_of(judge.detector, features, judge.method, target.name)
-            _measure(plan, judge, target, labels, scores, {"effect": effect.label, "strength": strength}, found)
+            measure(plan, judge, target, labels, scores, {"effect": effect.label, "strength": strength}, found)
         tick((number + 1) / len(pairs), f"{target.name}, {target.shape.label}")
     return found
-
-
-def _measure(
-    plan: Plan, judge: _Judge, target: Target, labels: Labels, scores: np.ndarray, dose: dict[str, object],
-    found: tuple[list[dict[str, object]], list[dict[str, object]]],
-) -> None:  # fmt: skip
-    """Add a row per lesion, and one per threshold of the FROC curve."""
-    settings, mask, box = plan.settings, plan.run.cohort.mask, in_box(plan.run.cohort.mask)
-    unplanted = judge.unplanted[judge.names.index(target.name)]
-    condition = {
-        "model": judge.method.model_label, "detector": judge.method.detector.label, "shape": target.shape.label,
-        "size": target.shape.size_text(target.size), **dose, "participant_id": target.name,
-        "draw": target.draw.draw,
-    }  # fmt: skip
-
-    def lesion_wise(threshold: float) -> tuple[np.ndarray, int]:
-        abnormal = np.zeros(mask.shape, dtype=bool)
-        abnormal[mask] = scores > threshold
-        result = hits(abnormal[box], labels[box], settings.found_share, settings.smallest)
-        return result.found, result.false
-
-    rows = voxel_measures(scores, unplanted, labels[mask], judge.calibrated, judge.matched)
-    regions = _region_rows(plan, judge, target, labels, scores)
-    hit, _ = lesion_wise(judge.matched)
-    for number, (row, region) in enumerate(zip(rows, regions, strict=True)):
-        own = {
-            "number": number + 1, "voxels": int((labels == number + 1).sum()), **row,
-            "observed_rate": share_above(unplanted, judge.calibrated),
-            "observed_rate_matched": share_above(unplanted, judge.matched), "found": float(hit[number]),
-        }  # fmt: skip
-        found[0].append(condition | own | region)
-    for rate, threshold in zip(settings.rates, judge.thresholds, strict=True):
-        hit, false = lesion_wise(threshold)
-        counts = {"rate": rate, "lesions": len(hit), "found": int(hit.sum()), "false_clusters": false}
-        found[1].append(condition | counts)
-
-
-def _region_rows(
-    plan: Plan, judge: _Judge, target: Target, labels: Labels, scores: np.ndarray
-) -> list[dict[str, object]]:
-    """Whether the region that holds most of each lesion stands out among unplanted controls' regions.
-
-    The limit is the 95 % quantile of the region's percentage over the cross-fitted controls and the other test
-    controls. A lesion outside of all regions has none.
-    """
-    atlas, mask, rows = plan.atlas.labels[plan.run.cohort.mask], plan.run.cohort.mask, []
-    others = [row for name, row in zip(judge.names, judge.unplanted, strict=True) if name != target.name]
-    for number in range(1, int(labels.max()) + 1):
-        inside = atlas[labels[mask] == number]
-        label = int(np.bincount(inside[inside > 0]).argmax()) if (inside > 0).any() else 0
-        region = (atlas == label) & np.isfinite(scores)
-        if label == 0 or not region.any():
-            rows.append({"region": "", "region_percent": np.nan, "region_limit": np.nan, "region_found": np.nan})
-            continue
-        healthy = [100 * float((row[region] > judge.calibrated).mean()) for row in others]
-        healthy += (100 * judge.reference[:, region].mean(axis=1)).tolist()
-        limit = float(np.quantile(healthy, 0.95, method="higher")) if healthy else np.nan
-        percent = 100 * float((scores[region] > judge.calibrated).mean())
-        rows.append({
-            "region": plan.atlas.names[label], "region_percent": percent, "region_limit": limit,
-            "region_found": float(percent > limit) if healthy else np.nan,
-        })  # fmt: skip
-    return rows
 
 
 def write_tables(
