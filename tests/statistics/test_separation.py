@@ -79,6 +79,16 @@ def test_a_category_by_leaving_out_every_pair(rng):  # type: ignore[no-untyped-d
     assert len(np.unique(expected[~np.isnan(expected)])) == 3
 
 
+def test_two_levels_are_a_number(rng):  # type: ignore[no-untyped-def]
+    patient = np.arange(40) % 2 == 0
+    sex = pd.Series(rng.choice(["F", "M"], 40), dtype=object)
+    sex[4] = None
+    found = separation(sex, patient)
+    expected = np.where(sex.isna(), np.nan, sex == "M").astype(float)
+    np.testing.assert_array_equal(found.pairs, wins(expected, patient))
+    assert found.folded
+
+
 def test_a_category_that_tells_the_groups_is_seen_and_one_that_does_not_is_not(rng):  # type: ignore[no-untyped-def]
     auc, p, n = separation(*category(rng, 0.7)).alone()
     assert auc[0] > 0.75

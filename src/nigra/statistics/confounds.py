@@ -43,11 +43,11 @@ def confounds(regions: pd.DataFrame, covariates: pd.DataFrame, seed: int = 0) ->
     score exceeds confound  AUC of the score minus that of the column (on its better side), same subjects, interval
                             by DeLong with the covariance of both
 
-    The rule for a warning: the column's own p is below .05 (for a number: its interval lies off .5; for a category:
-    by permuted groups), *and* the interval of the difference reaches 0 or below. Then ``note`` says that the column
-    "separates the groups as well as the score". Nothing is corrected for the number of columns here: an alarm
-    should be easy to raise. A column without an alarm is not cleared: with few subjects the note says when neither
-    chance nor equality can be excluded.
+    The rule for a warning: the column's own p is below .05 (for a number or two levels: its interval lies off .5;
+    for a category of more: by permuted groups), *and* the interval of the difference reaches 0 or below. Then
+    ``note`` says that the column "separates the groups as well as the score". Nothing is corrected for the number
+    of columns here: an alarm should be easy to raise. A column without an alarm is not cleared: with few subjects
+    the note says when neither chance nor equality can be excluded.
     """
     scores, group = subject_scores(regions)
     table, patient = covariates.reindex(group.index), (group == PATIENT).to_numpy(dtype=bool)

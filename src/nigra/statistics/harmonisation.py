@@ -26,7 +26,7 @@ class Harmoniser:
     """ComBat on a table of scores (subjects x regions), fitted on controls; ``columns`` are kept, not taken out.
 
     With ``columns`` (age, sex) what the sites differ in by those is not taken for the scanner's: their linear
-    effect within sites is estimated beside the sites' and stays. ``fitted_on_`` holds the ids, ``sites_`` the sites,
+    effect within sites is estimated beside theirs and stays. ``fitted_on_`` holds the ids, ``sites_`` the sites,
     ``regions_`` those that are harmonised.
     """
 

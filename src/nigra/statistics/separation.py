@@ -94,13 +94,16 @@ def separation(
 ) -> Separation:
     """What one covariate says of the group: a number itself, a category by the share of patients in its level.
 
-    For a pair of levels the shares are those without this pair's patient and control (half a subject added to each
+    Two levels have but one direction to learn, and are taken as a number (the second level in order is 1). Of more,
+    for a pair of levels the shares are those without this pair's patient and control (half a subject added to each
     count): leave-pair-out logistic regression on one category, in closed form. Within a level a pair is a tie.
     """
     if kind_of(values) == NUMERIC:
         return Separation(wins(values.to_numpy(dtype=float), patient), True)
     levels = levels_of(values)
     known = values.notna().to_numpy()
+    if len(levels) == 2:
+        return Separation(wins(np.where(known, values == levels[1], np.nan).astype(float), patient), True)
     code = pd.Categorical(values, levels).codes
     counts = np.array([np.bincount(code[known & side], minlength=len(levels)) for side in (patient, ~patient)])
     if not counts.sum(axis=1).all():
