@@ -12,7 +12,7 @@ from nigra.detection.calibration import CalibrationSettings
 from nigra.files import read_tsv
 from nigra.study.execution import Execution
 from nigra.study.pipeline import run_study
-from nigra.study.settings import AtlasSettings, EvaluationSettings
+from nigra.study.evaluation_settings import AtlasSettings, EvaluationSettings
 from tests.study.study_fixture import PATIENTS, SPACE, make_study
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +47,7 @@ def test_detectors_run_on_any_study(tmp_path: Path) -> None:
     atlas = AtlasSettings(name="file", dseg=Path(f"space-{SPACE}_dseg.nii.gz"))
     changes = {
         "models": [model], "baselines": [], "atlas": atlas,
-        "evaluation": EvaluationSettings(bootstrap=100, simulations=100),
+        "evaluation": EvaluationSettings(bootstrap=100, permutations=100),
         # a fold of the cross-fitting would leave four controls, too few to say how far a new one may lie
         "calibration": CalibrationSettings(controls="training"),
     }  # fmt: skip

@@ -5,7 +5,7 @@ Regions may overlap: a merged region (both lateral ventricles, a lobe) counts it
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,13 @@ NEUROMORPHOMETRICS_MERGED = {
     "white matter": ["Right_Cerebral_White_Matter", "Left_Cerebral_White_Matter"],
 }  # fmt: skip
 """Regions of the published studies that Neuromorphometrics keeps in parts."""
+
+_TISSUE = {
+    "white matter": ("Cerebral_White_Matter", "Cerebellum_White_Matter"),
+    "cerebrospinal fluid": ("Lateral_Ventricle", "Inf_Lat_Vent", "3rd_Ventricle", "4th_Ventricle", "CSF"),
+    "": ("Brain_Stem", "Ventral_DC", "vessel", "Optic_Chiasm"),
+}
+"""Regions of Neuromorphometrics, without their side, that are not grey matter; the last are neither."""
 
 _READ_AS_MISSING = {"", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"}
 
@@ -113,6 +120,17 @@ def packaged_atlas(name: str, space: str, shape: Sequence[int], affine: Affine) 
     folder = atlases_extra() / "atlases"
     dseg, table = folder / f"atlas_{name}.nii.gz", folder / f"labels_{name}.csv"
     return load_atlas(dseg, table, space, shape, affine, "MNI152NLin2009cAsym", NEUROMORPHOMETRICS_MERGED)
+
+
+def neuromorphometrics_tissues(regions: Iterable[str]) -> dict[str, str]:
+    """Region -> tissue for the names of Neuromorphometrics; those of mixed tissue are left out.
+
+    >>> neuromorphometrics_tissues(["Right_Putamen", "CSF", "Brain_Stem", "Left_Cerebral_White_Matter"])
+    {'Right_Putamen': 'grey matter', 'CSF': 'cerebrospinal fluid', 'Left_Cerebral_White_Matter': 'white matter'}
+    """
+    known = {name: tissue for tissue, names in _TISSUE.items() for name in names}
+    found = {name: known.get(re.sub("^(Right|Left)_", "", name), "grey matter") for name in regions}
+    return {name: tissue for name, tissue in found.items() if tissue}
 
 
 def to_grid(labels: Labels, source: Affine, shape: Sequence[int], target: Affine) -> ndarray:

@@ -71,7 +71,7 @@ def quick_settings(**changes: object) -> RunSettings:
         ],
         "calibration": {"folds": 2},
         "atlas": {"name": "file", "dseg": f"space-{SPACE}_dseg.nii.gz"},
-        "evaluation": {"bootstrap": 100, "simulations": 200},
+        "evaluation": {"bootstrap": 100, "permutations": 200},
         "figures": {"examples": 1},
         "baselines": [],
     }

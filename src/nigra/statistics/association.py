@@ -40,7 +40,7 @@ def spearman(
     n, held = int(known.sum()), nuisance.shape[1] - 1
     x = scipy.stats.rankdata(values[known])[:, None]
     r2, _, k, left = _partial(scipy.stats.rankdata(scores[known]), x, nuisance)
-    if k == 0 or left < 2 or np.isnan(r2):
+    if k == 0 or n - 3 - held < 1 or np.isnan(r2):
         return Association(SPEARMAN, n, np.nan, np.nan, np.nan, 0.0, np.nan)
     rho = float(np.sqrt(r2) * _sign(scipy.stats.rankdata(scores[known]), x[:, 0], nuisance))
     half = 1.959964 * np.sqrt((1 + rho**2 / 2) / (n - 3 - held))

@@ -12,6 +12,7 @@ from nigra.files import write_image, write_json, write_tsv
 from nigra.regions import Atlas, load_atlas, packaged_atlas, region_table
 from nigra.statistics.evaluation import evaluate
 from nigra.statistics.regional_mean import region_means, region_names, regional_mean_rows
+from nigra.study.analyses import analyse, compared_scores, of_methods
 from nigra.study.progress import Steps
 from nigra.study.run import Run
 from nigra.study.score import in_volume, map_key, read_scores, wants_maps
@@ -32,7 +33,11 @@ def atlas_of(run: Run) -> Atlas:
 
 
 def evaluate_all(run: Run, steps: Steps) -> None:
-    """Write ``regions.tsv``, ``calibration.tsv``, ``clusters.tsv`` and ``evaluation.tsv`` of the run."""
+    """Write ``regions.tsv``, ``calibration.tsv``, ``clusters.tsv``, ``evaluation.tsv`` and those of ``analyses``.
+
+    ``regions_compared.tsv`` has the scores as they were compared where the settings change them (harmonised,
+    adjusted); ``regions.tsv`` always has them as they are.
+    """
     atlas, regions, calibration = atlas_of(run), [], []
     methods = run.settings.methods
     pairs = [(method, draw) for method in methods for draw in run.draws]
@@ -49,15 +54,19 @@ def evaluate_all(run: Run, steps: Steps) -> None:
         write_tsv(run.folder / "calibration.tsv", pd.DataFrame(calibration))
     with steps.step("clusters") as tick:
         write_tsv(run.folder / "clusters.tsv", cluster_table(run, atlas, tick))
+    compared = compared_scores(run, table)
+    (run.folder / "regions_compared.tsv").unlink(missing_ok=True)
+    if compared is not table:
+        write_tsv(run.folder / "regions_compared.tsv", compared)
     with steps.step("evaluation") as tick:
-        results, settings = [], run.settings.evaluation
-        found = table.groupby(["model", "detector"], sort=False)
-        for number, ((model, detector), own) in enumerate(found):
+        results, settings, found = [], run.settings.evaluation, of_methods(compared)
+        for number, ((model, detector), own) in enumerate(found.items()):
             own = own.drop(columns=["model", "detector"])
-            result = evaluate(own, settings.specificity, settings.bootstrap, settings.simulations, settings.seed)
-            results.append(named(result, str(model), str(detector)))
-            tick((number + 1) / len(found), method_label(str(model), str(detector)))
+            result = evaluate(own, settings.specificity, settings.bootstrap, settings.permutations, settings.seed)
+            results.append(named(result, model, detector))
+            tick((number + 1) / len(found), method_label(model, detector))
         write_tsv(run.folder / "evaluation.tsv", pd.concat(results, ignore_index=True))
+    analyse(run, table, compared, atlas, steps)
 
 
 def named(table: pd.DataFrame, model: str, detector: str) -> pd.DataFrame:

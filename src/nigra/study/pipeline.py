@@ -7,6 +7,7 @@ from rich.console import Console
 
 from nigra.detection.settings import ERROR
 from nigra.errors import NigraError
+from nigra.study.analyses import STEPS
 from nigra.study.evaluate import atlas_of, evaluate_all
 from nigra.study.execution import Execution
 from nigra.study.progress import Steps
@@ -78,7 +79,8 @@ def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:
 def count_steps(run: Run, stages: tuple[str, ...]) -> int:
     """How many steps the stages have."""
     each = {
-        "train": len(all_fits(run)), "score": len(models_of(run)) * len(run.draws), "evaluate": 3, "report": 1,
+        "train": len(all_fits(run)), "score": len(models_of(run)) * len(run.draws), "evaluate": 3 + STEPS,
+        "report": 1,
     }  # fmt: skip
     return sum(each[stage] for stage in stages)
 

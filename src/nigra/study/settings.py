@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from nigra.cohort.selection import GroupSettings
 from nigra.cohort.splits import SplitSettings
@@ -13,6 +13,7 @@ from nigra.detection.settings import ERROR, INTENSITIES, ClusterSettings, Detect
 from nigra.models.published import PRESETS, Preset
 from nigra.preparation.scaling import ScalingSettings
 from nigra.scoring.errors import ScoreSettings
+from nigra.study.evaluation_settings import AtlasSettings, EvaluationSettings, FigureSettings, Settings
 from nigra.training import TrainingSettings
 from nigra.units import Patches, Slices, Unit
 
@@ -41,12 +42,6 @@ BASELINES: dict[str, DetectorSettings] = {
     )
 }
 """The baselines that are detectors, by name."""
-
-
-class Settings(BaseModel):
-    """Unknown names are refused, values never change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSettings(Settings):
@@ -133,48 +128,6 @@ class Method:
         'intensities+z'
         """
         return method_label(self.model_label, self.detector.label)
-
-
-class AtlasSettings(Settings):
-    """The regions in which abnormal voxels are counted."""
-
-    name: Literal["neuromorphometrics", "file"] = Field(
-        "neuromorphometrics", description="a packaged atlas (extra `atlases`), or file: the dseg given below"
-    )
-    dseg: Path | None = Field(None, description="label image, relative to the study folder or absolute")
-    tsv: Path | None = Field(None, description="its table (index, name); null: beside the image, same name")
-    space: str | None = Field(None, description="its space; null: the space- entity of its file name")
-    merged: dict[str, list[str]] = Field(
-        {}, description="further regions made of others: new name -> names of regions"
-    )
-
-    @model_validator(mode="after")
-    def _file_is_named(self) -> "AtlasSettings":
-        if (self.name == "file") != (self.dseg is not None):
-            raise ValueError("atlas name: file and dseg: PATH go together; give both or neither")
-        return self
-
-
-class EvaluationSettings(Settings):
-    """How groups are compared."""
-
-    specificity: float = Field(
-        0.8, gt=0, lt=1, description="share of held-out controls below the cut-off that is fixed without test data"
-    )
-    bootstrap: int = Field(1000, ge=100, description="subject resamplings behind each interval")
-    simulations: int = Field(
-        2000, ge=100, description="simulations of an uninformative score behind each chance level"
-    )
-    seed: int = Field(0, ge=0, description="seed of both")
-
-
-class FigureSettings(Settings):
-    """The cohort picture and the examples in the report."""
-
-    patients_shown: int = Field(15, ge=0, description="patients drawn at random for the cohort picture")
-    seed: int = Field(0, ge=0, description="seed of that drawing, printed in the picture")
-    level_mm: float | None = Field(None, description="axial level z in mm; null: where most nuclei are")
-    examples: int = Field(2, ge=0, description="subjects per group whose reconstructions and scores are shown")
 
 
 class RunSettings(Settings):
