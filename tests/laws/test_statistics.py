@@ -15,7 +15,7 @@ TESTS = (AUC, GMEAN_TEST, GMEAN_HELD_OUT, BALANCED, SENSITIVITY_TEST, AUC_POOLED
 OTHER = {"control": "patient", "patient": "control"}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_swapped_labels_flip_the_sign_of_every_effect(controls, patients, levels, seed):
     """AUC - 1/2, pooled too, and Cliff's delta, with their intervals; ties of all kinds. One draw: patients do not
@@ -46,19 +46,19 @@ def test_swapped_labels_flip_a_real_effect(rng):
 
 @pytest.mark.parametrize("draws", [1, 3])
 def test_permuted_labels_give_uniform_p(rng, draws):
-    """Each region holds the same scores given to other subjects: 150 permuted studies."""
+    """Each region holds the same scores given to other subjects: 80 permuted studies."""
     values = rng.gamma(2, 1, 45)
-    percent = np.array([rng.permutation(values) for _ in range(150)])
-    table = evaluate(study(percent, 25, draws, 10), bootstraps=0, permutations=600)
+    percent = np.array([rng.permutation(values) for _ in range(80)])
+    table = evaluate(study(percent, 25, draws, 10), bootstraps=0, permutations=400)
     for measure in (AUC, GMEAN_TEST, AUC_POOLED, DELTA):  # the others take few values: their p cannot be uniform
         assert scipy.stats.kstest(table[table["measure"] == measure]["p"], "uniform").pvalue > 0.005
     for measure in TESTS:
         p = table[table["measure"] == measure]["p"]
-        assert (p <= 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 150)
+        assert (p <= 0.05).mean() <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 80)
         assert p.nunique() > 5
     assert (table["q"] < 0.05).sum() == 0
     # negative control: a real difference is seen by the same tests
-    higher = percent[:20] + (np.arange(45) >= 25) * 2.5
+    higher = percent[:9] + (np.arange(45) >= 25) * 2.5
     seen = evaluate(study(higher, 25, draws, 10), bootstraps=0, permutations=300)
     for measure in (AUC, GMEAN_TEST, AUC_POOLED):
         assert seen[seen["measure"] == measure]["p"].median() < 0.03
@@ -84,10 +84,10 @@ def noise_studies(
 
 
 def test_noise_is_not_found():
-    """10 studies of 8 regions: AUC intervals hold one half; significant regions are as rare as promised."""
-    covered, found = noise_studies(10, 8, 150, 200)
-    assert len(covered) == 80
-    assert (covered.mean() >= 0.88).all()  # of 80 at .95 fewer have p = .003
+    """8 studies of 6 regions: AUC intervals hold one half; significant regions are as rare as promised."""
+    covered, found = noise_studies(8, 6, 100, 150)
+    assert len(covered) == 48
+    assert (covered.mean() >= 0.85).all()  # of 48 at .95 fewer have p = .002
     assert not covered.all(axis=None)
     assert (found[["q", "p_max"]].sum() <= 3).all()
 

@@ -136,7 +136,7 @@ def test_a_level_of_each_draw_does_not_blur_the_pooled_score(rng):
 
 def test_ties_leave_p_uniform(rng):
     """Labels are permuted among the very scores: many at zero make neither more nor fewer findings."""
-    percent = np.array([rng.permutation(np.repeat([0.0, 1.0, 2.0], [30, 10, 5])) for _ in range(150)])
+    percent = np.array([rng.permutation(np.repeat([0.0, 1.0, 2.0], [30, 10, 5])) for _ in range(80)])
     table = evaluate(study(percent, 25, 3, 10), bootstraps=0, permutations=500)
     for measure in (AUC, AUC_POOLED):
         rows = table[table["measure"] == measure]
@@ -158,16 +158,16 @@ def test_exact_p_is_p_for_one_draw_and_never_far_below_it_for_several(rng):
 
 
 def test_the_maximum_keeps_the_chance_of_any_false_finding(rng):
-    """40 studies of 8 regions that go together, no effect: at least one p_max below .2 in a fifth of them."""
+    """30 studies of 5 regions that go together, no effect: at least one p_max below .2 in a fifth of them."""
     found = {"p_max": 0, "p": 0}
-    for seed in range(40):
-        percent = rng.normal(size=(8, 30)) + 2 * rng.normal(size=30)
-        table = evaluate(study(percent, 15), bootstraps=0, permutations=200, seed=seed).query("measure == @AUC")
+    for seed in range(30):
+        percent = rng.normal(size=(5, 30)) + rng.normal(size=30)
+        table = evaluate(study(percent, 15), bootstraps=0, permutations=150, seed=seed).query("measure == @AUC")
         found = {name: count + (table[name] <= 0.2).any() for name, count in found.items()}
         assert (table["p_max"] >= table["p"]).all()
-        assert (table["p_max"] <= 8 * table["p"] + 0.02).all()
-    assert 2 <= found["p_max"] <= 16
-    assert found["p"] > found["p_max"] + 3  # negative control: uncorrected
+        assert (table["p_max"] <= 5 * table["p"] + 0.02).all()
+    assert 1 <= found["p_max"] <= 12
+    assert found["p"] > found["p_max"] + 2  # negative control: uncorrected
 
 
 def test_empty_constant_and_tied_regions_keep_rows_and_notes(rng):

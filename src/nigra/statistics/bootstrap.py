@@ -5,9 +5,9 @@ Subjects are resampled, each group on its own and one resample for all draws: a 
 """
 
 import numpy as np
-import scipy.stats
 from jaxtyping import Bool, Float
 from numpy import ndarray
+from scipy.special import ndtr, ndtri
 
 
 def resample(
@@ -41,9 +41,9 @@ def bca(
         return np.nan, np.nan
     # a tie counts half; a share of 0 or 1 says no more than that the bias is beyond the resamples drawn
     below = ((again < estimate - 1e-12).mean() + (again <= estimate + 1e-12).mean()) / 2
-    bias = scipy.stats.norm.ppf(np.clip(below, 0.5 / len(again), 1 - 0.5 / len(again)))
-    normal = bias + scipy.stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
-    shares = scipy.stats.norm.cdf(bias + normal / (1 - acceleration(left_out, patient) * normal))
+    bias = ndtri(np.clip(below, 0.5 / len(again), 1 - 0.5 / len(again)))
+    normal = bias + ndtri([(1 - level) / 2, (1 + level) / 2])
+    shares = ndtr(bias + normal / (1 - acceleration(left_out, patient) * normal))
     low, high = np.quantile(again, shares)
     return float(low), float(high)
 

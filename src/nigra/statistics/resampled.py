@@ -8,9 +8,9 @@ draws: the subject bootstrap does.
 """
 
 import numpy as np
-import scipy.stats
 from jaxtyping import Float
 from numpy import ndarray
+from scipy.special import stdtrit
 
 
 def corrected_variance(per_draw: Float[ndarray, "n_draws *rest"], test_to_train: float) -> Float[ndarray, "*rest"]:
@@ -31,5 +31,5 @@ def corrected_interval(
     error = np.sqrt(corrected_variance(per_draw, test_to_train))
     if np.isnan(error):
         return np.nan, np.nan
-    half = scipy.stats.t.ppf((1 + level) / 2, len(per_draw) - 1) * error
+    half = stdtrit(len(per_draw) - 1, (1 + level) / 2) * error
     return float(per_draw.mean() - half), float(per_draw.mean() + half)
