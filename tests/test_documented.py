@@ -37,7 +37,7 @@ TESTED_ELSEWHERE = {
     "statistics/test_evaluation": ["statistics/notes"],
     "statistics/test_permutation": ["statistics/permutation_kernels"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
-    "study/test_simulate": ["report/simulation", "study/judging", "study/planted"],
+    "study/test_simulate": ["study/judging", "study/planted"],
     "study/test_pipeline": [
         f"study/{name}" for name in ("run", "train", "score", "evaluate", "report", "execution", "progress")
     ],

@@ -15,6 +15,8 @@ from nigra.report.pictures import Picture, embed
 from nigra.report.sources import TEXT, by_method, flatten, read_sources
 from nigra.report.tables import Cell, Table, count, number, pairs
 
+FEW_SUBJECTS = 10
+
 SHOWN = (
     "auroc",
     "auroc_paired",
@@ -79,36 +81,44 @@ def contents(folder: Path) -> dict[str, Any]:
 
 def in_brief(curves: pd.DataFrame, smallest: pd.DataFrame) -> list[tuple[str, list[str]]]:
     """By effect and shape, the smallest strength of which each method finds half, the most sensitive first."""
-    own = smallest[smallest["measure"] == "sensitivity_matched"]
     subjects = int(curves["subjects"].max())
     healthy = f"{subjects} controls" if subjects > 1 else "one control"
-    said = [
-        ("What was done", [f"Anomalies were planted into {healthy} that no model, detector or threshold had seen."])
-    ]
+    sentences = [f"Anomalies were planted into {healthy} that no model, detector or threshold had seen."]
+    if subjects < FEW_SUBJECTS:
+        sentences.append(f"With fewer than {FEW_SUBJECTS} subjects intervals are too narrow to rank methods by.")
+    said = [("What was done", sentences)]
+    own = smallest[smallest["measure"] == "sensitivity_matched"]
     for (effect, shape, size), rows in own.groupby(["effect", "shape", "size"], sort=False):
-        ranked = rows.sort_values("estimate", na_position="last", kind="stable")
-        reached = ranked[ranked["estimate"].notna()]
-        never = ranked.loc[ranked["estimate"].isna(), "model"].tolist()
-        sentences = [f"{r['model']} finds half of the voxels from strength {strength_words(r)} on."
-                     for r in reached.to_dict("records")]  # fmt: skip
-        if never:
-            strongest = ranked["strongest"].iloc[0]
-            sentences.append(f"Not half of the voxels at {strongest:g}, the strongest planted: {', '.join(never)}.")
-        said.append((f"{effect}, {shape} {size}", sentences))
+        said.append((f"{effect}, {shape} {size}", smallest_words(rows)))
     return said
+
+
+def smallest_words(rows: pd.DataFrame) -> list[str]:
+    """Who finds half from which strength on, and who does not at the strongest planted."""
+    ranked, sentences = rows.sort_values("estimate", kind="stable"), []
+    reached, never = ranked[ranked["estimate"].notna()], ranked[ranked["estimate"].isna()]
+    if len(reached):
+        each = ", ".join(f"{row['model']} {strength_words(row)}" for row in reached.to_dict("records"))
+        sentences.append(f"Half of the voxels is found from this strength on (95 % interval): {each}.")
+    if len(never):
+        names = "every method" if reached.empty else ", ".join(never["model"])
+        sentences.append(
+            f"Less than half is found at {ranked['strongest'].iloc[0]:g}, the strongest planted, by {names}."
+        )
+    return sentences
 
 
 def strength_words(row: dict[Any, Any]) -> str:
     """A strength with its interval; an end beyond the grid is said in words.
 
     >>> strength_words({"estimate": 0.21, "low": 0.18, "high": float("nan"), "strongest": 0.4, "subjects": 4})
-    '0.21 (95 % interval 0.18 to beyond 0.4)'
+    '0.21 (0.18 to beyond 0.4)'
     """
     if row["subjects"] < 2:
         return f"{row['estimate']:.2g} (one subject: no interval)"
     low, high = (f"{row[end]:.2g}" if np.isfinite(row[end]) else f"beyond {row['strongest']:g}"
                  for end in ("low", "high"))  # fmt: skip
-    return f"{row['estimate']:.2g} (95 % interval {low} to {high})"
+    return f"{row['estimate']:.2g} ({low} to {high})"
 
 
 def smallest_table(smallest: pd.DataFrame) -> Table:
