@@ -73,6 +73,14 @@ def test_the_threshold_is_the_p_value(rng):  # type: ignore[no-untyped-def]
     assert rule.quantile == pytest.approx(0.89)
 
 
+def test_blocks_of_voxels_make_no_difference(rng, monkeypatch):  # type: ignore[no-untyped-def]
+    calibration = rng.random((20, 50)).astype(np.float32)
+    whole = fit_conformal(calibration, ids(20), 0.1).value
+    monkeypatch.setattr("nigra.detection.conformal.BLOCK", 7)
+    np.testing.assert_array_equal(fit_conformal(calibration, ids(20), 0.1).value, whole)
+    np.testing.assert_array_equal(whole, np.sort(calibration, axis=0)[-2])
+
+
 def test_a_voxel_with_too_few_controls_is_never_abnormal(rng):  # type: ignore[no-untyped-def]
     calibration = rng.random((19, 5)).astype(np.float32)
     calibration[0, 2] = np.nan

@@ -63,6 +63,17 @@ def test_a_shift_between_groups_is_no_association_once_the_group_is_held(rng):  
     assert spearman(y, age, group[:, None]).p > 0.05
 
 
+def test_a_group_that_does_not_vary_is_nothing_to_hold(rng):  # type: ignore[no-untyped-def]
+    """A clinical score is known in patients only: who is left is one group."""
+    x, y = rng.normal(size=(2, 25))
+    group = np.repeat([0.0, 1.0], [10, 15])
+    x[:10] = np.nan
+    assert spearman(y, x, group[:, None]).p == pytest.approx(scipy.stats.spearmanr(x[10:], y[10:]).pvalue)
+    assert spearman(y, x, group[:, None]).low == pytest.approx(spearman(y, x).low)
+    _, columns = levels(rng, 25)
+    assert eta2(y, columns, np.ones((25, 1))).p == pytest.approx(eta2(y, columns).p)
+
+
 def test_intervals_hold_and_p_is_uniform(rng):  # type: ignore[no-untyped-def]
     truth = 6 / np.pi * np.arcsin(0.5 / 2)  # Spearman's rho of normal pairs of correlation .5
     held, p_age, p_site = [], [], []

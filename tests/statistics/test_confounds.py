@@ -114,6 +114,16 @@ def test_missing_values_are_counted_and_useless_columns_keep_their_rows(rng):  #
     assert pick(table, column=TOGETHER, question=SEPARATES)["n"].item() == 76
 
 
+def test_a_cohort_without_patients_still_tells_what_the_score_follows(rng):  # type: ignore[no-untyped-def]
+    regions, covariates = study(rng, per_sd=1.0)
+    table = confounds(regions.assign(group="control"), covariates)
+    follows = pick(table, question=FOLLOWS, column="age")
+    assert (follows["low"] > 0.2).all()
+    assert pick(table, question=SCORE)["estimate"].isna().all()
+    assert SEPARATES not in set(table["question"])
+    assert warnings(table) == []
+
+
 def test_a_region_without_a_score_keeps_its_rows(rng):  # type: ignore[no-untyped-def]
     regions, covariates = study(rng)
     regions.loc[regions["region"] == "nucleus", "percent"] = np.nan

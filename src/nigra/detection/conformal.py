@@ -27,6 +27,7 @@ from nigra.provenance import refuse_fitted
 from nigra.shapes import Scores
 
 Pool = Literal["voxel", "pooled", "subject"]
+BLOCK = 2**16  # voxels ranked at once
 _ROUNDING = 1e-9  # keeps 0.02 x 50 from being a little less than 1
 
 
@@ -121,16 +122,33 @@ def fit_conformal(scores: Scores, ids: Sequence[str], alpha: float) -> Conformal
             f"a conformal p of {alpha:g} needs {controls_needed(alpha)} held-out controls, but found {len(ids)}; "
             f"choose alpha of at least {1 / (1 + len(ids)):.3g} or the rule quantile."
         )
-    finite = np.isfinite(scores)
-    known = finite.sum(axis=0)
-    if not known.any():
+    seen = [value for block in _blocks(scores) for value in _extremes(scores[:, block])]
+    if not seen:
         raise NigraError("the controls have no scored voxel; check the mask and the slices that are covered.")
+    if min(seen) == max(seen):
+        raise NigraError(f"all scores of the controls are {seen[0]:g}; a constant score detects nothing.")
+    return Conformal(
+        np.concatenate([_kth(scores[:, block], alpha) for block in _blocks(scores)]), alpha, tuple(ids)
+    )
+
+
+def _blocks(scores: Scores) -> list[slice]:
+    """Voxels in blocks, so that the scores may be a memory map larger than memory."""
+    return [slice(start, start + BLOCK) for start in range(0, scores.shape[1], BLOCK)]
+
+
+def _extremes(scores: Scores) -> list[float]:
+    known = scores[np.isfinite(scores)]
+    return [float(known.min()), float(known.max())] if known.size else []
+
+
+def _kth(scores: Scores, alpha: float) -> Float[ndarray, " n_voxels"]:
+    """Per voxel the k-th highest score, +inf where k is 0."""
+    finite = np.isfinite(scores)
     ranked = -np.sort(np.where(finite, -scores, np.inf), axis=0)  # highest first, without score last
-    if ranked[0].max() == scores[finite].min():
-        raise NigraError(f"all scores of the controls are {ranked[0].max():g}; a constant score detects nothing.")
-    k = np.floor(alpha * (known + 1) + _ROUNDING).astype(int)
+    k = np.floor(alpha * (finite.sum(axis=0) + 1) + _ROUNDING).astype(int)
     value = np.take_along_axis(ranked, np.maximum(k - 1, 0)[None], axis=0)[0]
-    return Conformal(np.where(k > 0, value, np.inf), alpha, tuple(ids))
+    return np.where(k > 0, value, np.inf)
 
 
 def controls_needed(alpha: float, at_most: float | None = None, confidence: float = 0.95) -> int:

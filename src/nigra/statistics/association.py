@@ -7,6 +7,7 @@ fixed; a category gives eta2, the share of the ranks' variance between its level
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 import scipy.stats
 from jaxtyping import Float
 from numpy import ndarray
@@ -74,31 +75,32 @@ def eta2(
 
 
 def _known(scores: ndarray, values: ndarray, fixed: ndarray | None) -> tuple[ndarray, ndarray]:
-    """Who has score, values and ``fixed``; their nuisance columns, the intercept first."""
+    """Who has score, values and ``fixed``; an orthonormal basis of the intercept and ``fixed`` among them.
+
+    A column that is constant there (a clinical score known in patients only leaves one group) adds nothing to it.
+    """
     columns = np.ones((len(scores), 1)) if fixed is None else np.column_stack([np.ones(len(scores)), fixed])
     known = ~np.isnan(np.column_stack([scores, values, columns])).any(axis=1)
-    return known, columns[known]
+    return known, scipy.linalg.orth(columns[known]) if known.any() else columns[known]
 
 
 def _partial(y: ndarray, x: ndarray, nuisance: ndarray) -> tuple[float, float, int, int]:
     """Partial R2 of ``x`` on ``y`` given ``nuisance``, its F, and F's two degrees of freedom; NaN if constant."""
     if len(y) <= nuisance.shape[1]:
         return np.nan, np.nan, 0, 0
-    basis, _ = np.linalg.qr(nuisance)
-    y, x = (a - basis @ (basis.T @ a) for a in (y, x))
+    y, x = (a - nuisance @ (nuisance.T @ a) for a in (y, x))
     k = int(np.linalg.matrix_rank(x, tol=1e-8 * max(1.0, float(np.abs(x).max(initial=0)))))
-    left, total = len(y) - np.linalg.matrix_rank(nuisance) - k, float(y @ y)
+    left, total = len(y) - nuisance.shape[1] - k, float(y @ y)
     if k == 0 or total < 1e-12 * len(y) or left < 1:
         return np.nan, np.nan, 0, 0
     explained = x @ np.linalg.lstsq(x, y, rcond=None)[0]
     r2 = min(float(explained @ explained) / total, 1.0)
-    return r2, r2 / k / max((1 - r2) / left, 1e-300), k, int(left)
+    return r2, r2 / k / max((1 - r2) / left, 1e-300), k, left
 
 
 def _sign(y: ndarray, x: ndarray, nuisance: ndarray) -> float:
     """The sign of the partial association."""
-    basis, _ = np.linalg.qr(nuisance)
-    return float(np.sign((y - basis @ (basis.T @ y)) @ x))
+    return float(np.sign((y - nuisance @ (nuisance.T @ y)) @ x))
 
 
 def _noncentral(f: float, k: int, left: int, share: float) -> float:
