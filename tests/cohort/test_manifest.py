@@ -31,7 +31,9 @@ def test_a_row_becomes_a_scan(folder: Path) -> None:
     scans, faults = find_scans(write(folder, ONE, TWO))
     channels = {"FA": folder / "1/fa.nii.gz", "MD": folder / "1/md.nii.gz"}
     assert scans == [
-        Scan("sub-1", channels, "patient", 60.0, "F", "Lyon", "BL", folder / "1/mask.nii.gz", "S"),
+        Scan(
+            "sub-1", channels, "patient", 60.0, "F", "Lyon", "BL", folder / "1/mask.nii.gz", "S", {"note": "a note"}
+        ),  # fmt: skip
         Scan("sub-2", {"FA": folder / "2/fa.nii.gz"}, "control", 50.0, "M", None, None, None, "native"),
     ]
     assert faults == []
@@ -93,3 +95,11 @@ def test_a_channel_becomes_part_of_file_names(folder: Path) -> None:
 def test_a_channel_asked_for_and_absent_is_one_sentence(folder: Path) -> None:
     with pytest.raises(NigraError, match="no T1w; choose among FA, MD"):
         find_scans(write(folder, ONE), ("T1w", "FA"))
+
+
+def test_other_columns_of_a_manifest_stay_with_the_subject(folder: Path) -> None:
+    table = folder / "cohort.tsv"
+    table.write_text("participant_id\tgroup\tT1w\tmotor_score\n1\tcontrol\t1/fa.nii.gz\t4\n")
+    scans, faults = find_scans(table)
+    assert not faults
+    assert scans[0].further == {"motor_score": "4"}

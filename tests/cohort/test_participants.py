@@ -114,7 +114,7 @@ def test_encodings_and_line_ends(table: Path, encoding: str, end: str) -> None:
 def test_columns_may_stand_in_any_order_and_case(table: Path) -> None:
     table.write_text("Group\tGender\tnote\tparticipant_id\tAge\t\nHC\tf\tx\t1\t60\t\n")
     people, _ = read_participants(table)
-    assert people == {"sub-1": Participant("sub-1", "control", 60.0, "F")}
+    assert people == {"sub-1": Participant("sub-1", "control", 60.0, "F", further={"note": "x"})}
 
 
 def test_quotes_of_a_spreadsheet_are_taken_off(table: Path) -> None:
@@ -145,3 +145,16 @@ def test_a_table_that_is_none_is_one_sentence(table: Path, text: str, words: str
 def test_a_missing_table_says_what_to_write(table: Path) -> None:
     with pytest.raises(NigraError, match=r"found none; write one with the columns participant_id, age, sex, group"):
         read_participants(table)
+
+
+def test_other_columns_go_along_as_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "participants.tsv"
+    path.write_text(
+        "participant_id\tgroup\tNHY\tscanner\tsession_id\n"
+        "1\tPD\t2\tTrio\tBL\n1\tPD\t3\tTrio\tV04\n2\tHC\tn/a\tTrio\tBL\n3\tPD\t101\t\tBL\n"
+    )
+    people, faults = read_participants(path)
+    assert not faults
+    assert people["sub-1"].further == {"scanner": "Trio"}, "two visits, two stages: none is the subject's"
+    assert people["sub-2"].further == {"scanner": "Trio"}
+    assert people["sub-3"].further == {"NHY": "101"}

@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from nigra.cohort.scan import Scan
 from nigra.cohort.store import open_cohort
 from nigra.errors import NigraError
 from nigra.files import read_json, read_tsv
 from nigra.preparation import intensity, subject
-from nigra.preparation.prepare import prepare
+from nigra.preparation.prepare import _participants, prepare
 from nigra.preparation.settings import Execution, PrepareSettings
 from tests.preparation.conftest import RESOLUTION, SPACE, write_psr
 
@@ -197,3 +198,14 @@ def test_a_full_disk_ends_the_preparation_instead_of_failing_each_subject(ready,
     with pytest.raises(OSError, match="No space left"):
         prepare(ready[0], tmp_path / "study", PrepareSettings(registration=False))
     assert not (tmp_path / "study/cohort").exists()
+
+
+def test_what_else_the_source_tells_of_a_subject_stays_with_it():
+    scans = [
+        Scan("sub-1", {}, "patient", further={"NHY": "2", "scanner": "Trio"}),
+        Scan("sub-2", {}, further={"laterality": "L"}),
+    ]
+    table = _participants(scans)
+    assert list(table.columns[-3:]) == ["NHY", "scanner", "laterality"]
+    assert table["NHY"].tolist()[0] == "2"
+    assert table["laterality"].isna().tolist() == [True, False]

@@ -154,7 +154,8 @@ def _of_session(
         return None, [Fault(name, _names(masks), "a scan has at most one mask", str(len(masks)), remedy)]
     paths = {kind: image.path for kind, image in chosen.items()}
     mask = masks[0].path if masks else None
-    return Scan(name, paths, person.group, person.age, person.sex, person.site, session, mask, anchor.space), []
+    known = (person.group, person.age, person.sex, person.site)
+    return Scan(name, paths, *known, session, mask, anchor.space, person.further), []
 
 
 def _best(candidates: list[Image]) -> list[Image]:

@@ -2,7 +2,8 @@
 
 Columns ``participant_id session_id group age sex site <channel paths...> mask space``, tab separated; only
 ``participant_id``, ``group`` and one channel are required. A column is a channel when its cells end in
-``.nii`` or ``.nii.gz``; its name is the channel's. Paths are relative to the table.
+``.nii`` or ``.nii.gz``; its name is the channel's. Paths are relative to the table. Other columns (a clinical
+score, a scanner) go on into the study's table of participants.
 """
 
 from collections.abc import Mapping
@@ -48,14 +49,18 @@ def find_scans(
     scans: list[Scan] = []
     faults: list[Fault] = []
     for row in rows:
-        scan, broken = _scan(row, path, channels or found, groups)
+        scan, broken = _scan(row, path, channels or found, found, groups)
         faults += broken
         scans += [scan] if scan is not None else []
     return scans, faults
 
 
 def _scan(
-    row: dict[str, str], path: Path, channels: tuple[str, ...], groups: Mapping[str, str] | None
+    row: dict[str, str],
+    path: Path,
+    channels: tuple[str, ...],
+    images: tuple[str, ...],
+    groups: Mapping[str, str] | None,
 ) -> tuple[Scan | None, list[Fault]]:
     """One row as a scan, or what is wrong with it."""
     person, faults = parse_row(row, path.name, groups)
@@ -85,4 +90,5 @@ def _scan(
         session_id=session.removeprefix("ses-") if session else None,
         mask=path.parent / mask if mask else None,
         space=told(row.get("space", "")) or NATIVE,
+        further={key: cell for key, cell in person.further.items() if key not in images},
     ), []

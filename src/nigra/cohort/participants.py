@@ -7,7 +7,7 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
@@ -30,13 +30,17 @@ _LABEL = re.compile(r"sub-[A-Za-z0-9]+")
 
 @dataclass(frozen=True)
 class Participant:
-    """What is known of one subject; ``age`` in years, ``sex`` M, F or O, ``None`` where the table is silent."""
+    """What is known of one subject; ``age`` in years, ``sex`` M, F or O, ``None`` where the table is silent.
+
+    ``further`` holds what else the table tells (a clinical score, a scanner), column -> cell, as text.
+    """
 
     participant_id: str
     group: str
     age: float | None = None
     sex: str | None = None
     site: str | None = None
+    further: Mapping[str, str] = field(default_factory=dict)
 
 
 def participant_label(text: str) -> str:
@@ -147,7 +151,9 @@ def parse_row(
         faults.append(Fault(name, file, rule, repr(age), "write the age in years"))
     if faults or group is None:
         return None, faults
-    return Participant(name, group, years, SEXES[sex.lower()] if sex else None, told(row.get("site", ""))), []
+    further = {key: cell for key, cell in row.items() if key and key not in _KNOWN and told(cell)}
+    sex = SEXES[sex.lower()] if sex else None
+    return Participant(name, group, years, sex, told(row.get("site", "")), further), []
 
 
 def _years(text: str) -> float | None:
@@ -163,11 +169,15 @@ def read_participants(
 ) -> tuple[dict[str, Participant], list[Fault]]:
     """Read ``participants.tsv``: participants by id, and the faults of the rows that were refused.
 
-    A subject whose rows disagree on group, age, sex or site is refused. Raises NigraError as ``read_rows``.
+    A subject whose rows disagree on group, age, sex or site is refused; what its rows (of several sessions) tell
+    differently in any other column is not told. Raises NigraError as ``read_rows``.
     """
     of_subject: dict[str, list[dict[str, str]]] = defaultdict(list)
-    for row in read_rows(path):
+    table = read_rows(path)
+    further = _agreed(table)
+    for row in table:
         kept = {key: row.get(key, "") for key in ("participant_id", "group", "age", "sex", "site")}
+        kept |= further[row["participant_id"]]
         if kept not in of_subject[row["participant_id"]]:
             of_subject[row["participant_id"]].append(kept)
     people: dict[str, Participant] = {}
@@ -182,3 +192,19 @@ def read_participants(
         if person is not None:
             people[name] = person
     return people, faults
+
+
+def _agreed(rows: list[dict[str, str]]) -> dict[str, dict[str, str]]:
+    """Cells of the further columns by subject, where all of a subject's rows that say something say the same."""
+    cells: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for row in rows:
+        for key in row.keys() - {*_KNOWN, ""}:
+            cells[row["participant_id"]][key] |= {row[key]} if told(row[key]) else set()
+    columns = [key for key in rows[0] if key and key not in _KNOWN] if rows else []
+    return {
+        row["participant_id"]: {
+            key: next(iter(cells[row["participant_id"]][key]))
+            for key in columns if len(cells[row["participant_id"]][key]) == 1
+        }
+        for row in rows
+    }  # fmt: skip

@@ -162,8 +162,11 @@ def _compare_with_mean(
 
 
 def _participants(scans: list[Scan]) -> pd.DataFrame:
+    """The table of participants: what nigra knows of each, then the source's other columns as they stand there."""
     columns = ("participant_id", "session_id", "group", "age", "sex", "site")
-    return pd.DataFrame([{name: getattr(scan, name) for name in columns} for scan in scans], columns=columns)
+    further = dict.fromkeys(name for scan in scans for name in scan.further)
+    rows = [{name: getattr(scan, name) for name in columns} | dict(scan.further) for scan in scans]
+    return pd.DataFrame(rows, columns=[*columns, *further])
 
 
 def _write_intake(study: Path, intake: pd.DataFrame, rows: list[dict]) -> None:
