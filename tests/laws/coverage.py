@@ -114,14 +114,14 @@ trained anew would.
 
 {2}
 
-For the mean over draws BCa holds the truth a little less often than promised (over all rows here about 92 %): controls
-tested in many draws count more than others, so that 56 of them are worth fewer. One score per subject has no such
-weights and keeps its promise.
+For the mean over draws BCa holds the truth a little less often than promised (over all rows here about 92 %):
+controls tested in many draws count more than others, so that 56 of them are worth fewer. One score per subject has
+no such weights.
 
 The corrected resampled t is meant for another question: what would a new *split* of these very subjects give? The
-patients are the same in all draws, and that others would have been recruited is not in its width. It comes near 95 %
-here because the few test controls, who change from draw to draw, are most of the uncertainty; with more controls than
-patients it would not.
+patients are the same in all draws, and that others would have been recruited is not in its width. It comes near
+95 % here because the few test controls, who change from draw to draw, are most of the uncertainty; with more controls
+than patients it would not.
 """
 
 

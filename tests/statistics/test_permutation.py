@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nigra.statistics.groups import BY_DRAW, measures
@@ -70,6 +70,7 @@ def test_a_fixed_cut_off_has_the_hypergeometric_null(rng):
     assert chance[BALANCED].mean() == pytest.approx(0.5, abs=0.003)
 
 
+@settings(max_examples=40, deadline=None)  # the compiled walk is slow the first time
 @given(st.integers(0, 2**32 - 1), st.integers(2, 9), st.integers(2, 9), st.sampled_from([2, 5, 40]))
 def test_every_permutation_equals_the_definition(seed, controls, patients, levels):
     """All measures of all permutations, ties included, against ``groups.measures`` of the relabelled subjects."""
