@@ -120,8 +120,8 @@ no such weights.
 
 The corrected resampled t is meant for another question: what would a new *split* of these very subjects give? The
 patients are the same in all draws, and that others would have been recruited is not in its width. It comes near
-95 % here because the few test controls, who change from draw to draw, are most of the uncertainty; with more controls
-than patients it would not.
+95 % here because the few test controls, who change from draw to draw, are most of the uncertainty; with more
+controls than patients it would not.
 """
 
 
