@@ -68,6 +68,13 @@ def test_a_planted_age_effect_is_found_and_said(rng):  # type: ignore[no-untyped
     assert not any("sex alone" in words for words in sentences)
 
 
+def test_patients_of_one_site_and_controls_of_another_raise_the_alarm(rng):  # type: ignore[no-untyped-def]
+    regions, covariates = study(rng, disease=3)
+    site = pd.Series(np.where(np.arange(80) >= 30, "Lyon", "Nice"), covariates.index, dtype=object)
+    sentences = warnings(confounds(regions, covariates[["age"]].assign(site=site)))
+    assert "site alone tells the groups apart (AUC 0.00 [0.00, 0.00])" in sentences[0]
+
+
 def test_disease_without_confound_raises_no_alarm(rng):  # type: ignore[no-untyped-def]
     table = confounds(*study(rng, disease=2.5))
     assert warnings(table) == []

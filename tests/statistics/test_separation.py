@@ -54,6 +54,19 @@ def test_a_score_is_as_good_as_itself_and_as_its_mirror_image(rng):  # type: ign
         assert p[2] == 1
 
 
+def test_complete_separation_has_the_p_of_its_order(rng):  # type: ignore[no-untyped-def]
+    """DeLong's error is 0 there; 1 / C(7, 3) is the chance of all patients above all controls."""
+    patient = np.arange(7) >= 4
+    auc, p, _ = separation(pd.Series(np.arange(7.0)), patient).alone()
+    np.testing.assert_array_equal(auc, 1)
+    oracle = scipy.stats.mannwhitneyu(np.arange(4, 7), np.arange(4), method="exact").pvalue
+    assert p == pytest.approx(2 / 35)
+    assert p == pytest.approx(oracle)
+    site = pd.Series(np.where(patient, "Lyon", "Nice"), dtype=object)
+    table, _, _ = separation(site, patient).compare(wins(np.arange(7.0), patient))
+    np.testing.assert_allclose(table[2], 0)
+
+
 def category(rng, strength, n=90):  # type: ignore[no-untyped-def]
     patient = np.arange(n) % 2 == 0
     site = np.where(rng.random(n) < strength, np.where(patient, "a", "b"), rng.choice(["a", "b", "c"], n))

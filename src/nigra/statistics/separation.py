@@ -85,8 +85,12 @@ def _summary(
     estimate = weights @ np.nanmean(used, axis=(1, 2))
     error = np.sqrt(sum(place.var(axis=1, ddof=1) / place.shape[1] for place in placements))
     away = np.abs(estimate - chance)
-    z = np.divide(away, error, out=np.where(away > 1e-12, np.inf, 0.0), where=error > 1e-12)
-    return np.stack([estimate, estimate - Z * error, estimate + Z * error], axis=1), 2 * scipy.stats.norm.sf(z), n
+    z = np.divide(away, error, out=np.full(away.shape, np.inf), where=error > 1e-12)
+    # complete separation leaves no error to estimate: the chance of just this order, either way round
+    complete = 2 * scipy.special.beta(rows.sum() + 1, columns.sum() + 1) * (n + 1)
+    p = np.where(away <= 1e-12, 1.0, np.where(np.isinf(z), min(complete, 1.0), 2 * scipy.stats.norm.sf(z)))
+    low, high = (np.clip(estimate + side * Z * error, chance - 0.5 - (chance == 0) / 2, 1) for side in (-1, 1))
+    return np.stack([estimate, low, high], axis=1), p, n
 
 
 def separation(
