@@ -24,8 +24,8 @@ from nigra.simulation.shapes import read_masks, voxel_mm
 from nigra.study.evaluate import atlas_of
 from nigra.study.rows import score_key
 from nigra.study.run import Run
-from nigra.study.score import methods_of, read_scores
-from nigra.study.settings import ModelSettings
+from nigra.study.score import methods_of, models_of, read_scores
+from nigra.study.settings import INTENSITIES, ModelSettings
 from nigra.training import Tick
 from nigra.units import Patches
 
@@ -167,15 +167,29 @@ class Plan:
 
     def key(self, model: ModelSettings | None, target: Target) -> str:
         """Stands for all that the results of a model's methods on a target depend on."""
-        settings, run = self.settings, self.run
-        dumped = settings.model_dump(mode="json", exclude=_ELSEWHERE)
-        methods = [[m.detector.label, score_key(run, m, target.draw)] for m in methods_of(run, model)]
-        places = sha256(np.packbits(self._allowed[target.draw.draw]).tobytes()).hexdigest()
-        masks = [hash_file(path) for path in self._paths(target.shape)]
-        return hash_settings([
-            dumped, target.shape.model_dump(mode="json"), target.size, target.name, methods, places, masks,
-            self.distance_mm, self.atlas.source, run.settings.calibration.model_dump(), run.cohort.digest,
-        ])  # fmt: skip
+        common = self._common[model.label if model else INTENSITIES, target.draw.draw]
+        masks = self._mask_hashes.get(target.shape.label, [])
+        return hash_settings([common, target.shape.model_dump(mode="json"), target.size, target.name, masks])
+
+    @cached_property
+    def _common(self) -> dict[tuple[str, int], str]:
+        """By model and draw, what stands for all but the target: methods, places, settings, atlas."""
+        run, found = self.run, {}
+        dumped = self.settings.model_dump(mode="json", exclude=_ELSEWHERE)
+        for model in models_of(run):
+            for draw in self.draws:
+                methods = [[m.detector.label, score_key(run, m, draw)] for m in methods_of(run, model)]
+                places = sha256(np.packbits(self._allowed[draw.draw]).tobytes()).hexdigest()
+                found[model.label if model else INTENSITIES, draw.draw] = hash_settings([
+                    dumped, methods, places, self.distance_mm, self.atlas.source,
+                    run.settings.calibration.model_dump(), run.cohort.digest,
+                ])  # fmt: skip
+        return found
+
+    @cached_property
+    def _mask_hashes(self) -> dict[str, list[str]]:
+        """By shape, the SHA-256 of its files."""
+        return {shape.label: [hash_file(path) for path in self._paths(shape)] for shape in self.settings.shapes}
 
     def draw_all(self, tick: Tick) -> dict[Target, list[Lesion]]:
         """All lesions; writes ``plantings.tsv`` and the truth images."""
