@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from nigra.files import write_text
 from nigra.provenance import hash_settings
+from nigra.report.analyses import analysis_tables
 from nigra.report.flow import cohort_flow
 from nigra.report.pictures import find_pictures
 from nigra.report.sources import Sources, flatten, read_sources
@@ -27,6 +28,9 @@ SECTIONS = (
     ("calibration", "False positives"),
     ("regions", "Regions"),
     ("evaluation", "Evaluation"),
+    ("comparison", "Comparison"),
+    ("confounds", "Confounds"),
+    ("disease", "Stage and side"),
     ("provenance", "Provenance"),
     ("reading", "How to read this"),
 )
@@ -93,7 +97,7 @@ def tables(sources: Sources) -> dict[str, Table]:
         made["evaluation"] = evaluation_table(sources.evaluation)
     if not sources.calibration.empty:
         made["calibration"] = calibration_table(sources.calibration)
-    return made
+    return made | analysis_tables(sources.analyses)
 
 
 def provenance_tables(sources: Sources) -> dict[str, Table]:

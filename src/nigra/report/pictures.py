@@ -21,7 +21,7 @@ class Picture:
 class Declared:
     """A picture the report looks for: ``stem`` in the run folder, one file or one per model (``stem-MODEL``).
 
-    ``instead`` is taken where there is no ``stem``.
+    ``instead`` is taken where there is no ``stem``; an ``optional`` one is not missed where there is none.
     """
 
     section: str
@@ -29,6 +29,7 @@ class Declared:
     title: str
     alt: str
     instead: str = ""
+    optional: bool = False
 
 
 DECLARED = (
@@ -45,6 +46,18 @@ DECLARED = (
              "Rows of subjects; columns axial levels; score in colour with the threshold outlined."),
     Declared("calibration", "figures/false-positives", "False-positive check",
              "Percentage of abnormal voxels of each test control per draw, against the expected line."),
+    Declared("panel", "figures/panel", "Where and in whom the promise holds",
+             "Percentage of abnormal voxels of test controls by tissue, age, sex and region, against the promise.",
+             optional=True),
+    Declared("comparison", "figures/comparison", "Methods on the whole brain",
+             "One row per method, its AUC with interval, against chance.", optional=True),
+    Declared("comparison", "figures/differences", "Differences between methods",
+             "One row per pair of methods, difference of AUC with interval, against no difference.", optional=True),
+    Declared("confounds", "figures/confounds", "Confounds",
+             "AUC of the score and of each covariate alone; association of the score with each covariate in "
+             "controls.", optional=True),
+    Declared("disease", "figures/stage", "Score by stage",
+             "One panel per region, a dot per subject, by Hoehn and Yahr stage.", optional=True),
 )  # fmt: skip
 
 
@@ -54,7 +67,7 @@ def find_pictures(run: Path) -> tuple[dict[str, list[Picture]], list[str]]:
     absent = []
     for declared in DECLARED:
         names = names_of(run / declared.stem) or (names_of(run / declared.instead) if declared.instead else {})
-        if not names:
+        if not names and not declared.optional:
             absent.append(declared.stem)
         for name, model in names.items():
             title = f"{declared.title}: {model}" if model else declared.title

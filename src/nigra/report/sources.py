@@ -25,7 +25,17 @@ TEXT = (
     "kept",
     "reason",
     "note",
+    "level",
+    "column",
+    "question",
+    "first",
+    "second",
+    "effect",
+    "variable",
 )
+ANALYSES = ("comparison", "balance", "confounds", "site", "disease", "false_positives")
+"""Tables a run writes where its cohort can answer them; none of them is missed."""
+
 LEFT_OUT = "not in this run"
 
 
@@ -34,7 +44,7 @@ class Sources:
     """Everything the report is made of; ``absent`` lists the files that were not there.
 
     ``participants`` carry the groups of this run, which may differ from those of the study; ``names`` says what
-    the run calls its controls and patients.
+    the run calls its controls and patients. ``analyses`` are the tables whose question could be asked, by name.
     """
 
     run: Path
@@ -50,6 +60,7 @@ class Sources:
     calibration: pd.DataFrame
     names: dict[str, str]
     synthetic: bool
+    analyses: dict[str, pd.DataFrame] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
 
 
@@ -90,6 +101,7 @@ def read_sources(run: Path) -> Sources:
         calibration=table(run / "calibration.tsv"),
         names={group: str(named.get(f"{group}_name") or group) for group in ("control", "patient")},
         synthetic=is_synthetic(description),
+        analyses={name: table(run / f"{name}.tsv") for name in ANALYSES if (run / f"{name}.tsv").exists()},
         absent=absent,
     )
 

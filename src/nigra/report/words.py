@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nigra.report.analyses import analysis_words
 from nigra.report.sources import Sources
 from nigra.report.tables import WHOLE, several
 from nigra.statistics.baselines import baseline_words
@@ -20,7 +21,10 @@ def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
     for model in dict.fromkeys(str(name) for table in tables for name in table["model"]):
         result = model_words(of_model(sources.evaluation, model))
         groups.append((model, calibration_words(of_model(sources.calibration, model)) + result))
-    groups.append(("Networks and baselines", baseline_words(sources.evaluation)))
+    groups.append(
+        ("Networks and baselines", baseline_words(sources.evaluation, sources.analyses.get("comparison")))
+    )
+    groups += analysis_words(sources.analyses)
     if sources.evaluation.empty:
         silence = "No evaluation was written, so nothing is said here about differences between groups."
         groups.append(("Evaluation", [silence]))

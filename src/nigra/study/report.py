@@ -24,6 +24,7 @@ from nigra.models.published import build, parameter_count
 from nigra.regions import COLUMNS, WHOLE_BRAIN, Atlas
 from nigra.report.build import build_report
 from nigra.scoring.errors import reconstruct
+from nigra.study.analysis_figures import analysis_figures
 from nigra.study.evaluate import atlas_of
 from nigra.study.progress import Steps
 from nigra.study.run import Run
@@ -53,7 +54,7 @@ def report_all(run: Run, steps: Steps) -> Path:
             tick((number + 1) / (len(methods) + 1), method.label)
         # the cohort picture of the first method listed is the run's first figure
         save(_cohort(run, methods[0], regions, atlas, background), run.folder / "figure1")
-        for name, figure in _figures_of_all(run, regions).items():
+        for name, figure in (_figures_of_all(run, regions) | analysis_figures(run, methods)).items():
             save(figure, run.folder / "figures" / name)
     return build_report(run.folder)
 
