@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 import nigra.detection
 from nigra.detection.detector import Detector, score_map_values
 from nigra.detection.gaussian import VoxelwiseMahalanobis, VoxelwiseZ
+from nigra.detection.local_change import LocalChange
 from nigra.detection.neighbours import KNearest
 from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
 from nigra.detection.pooled_svm import EnsembleOneClassSVM, SubjectOneClassSVM
@@ -39,6 +40,7 @@ DETECTORS: list[Detector] = [
     StudentMixture(components=2, kind="multiple-scale", score="density", restarts=1, max_iterations=10),
     PrincipalComponents(components=2),
     RawIntensity(),
+    LocalChange(),  # without a grid, as its locations here lie nowhere
 ]
 
 
