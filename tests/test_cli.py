@@ -151,7 +151,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(study: Path, capsys)
     # 2 models x 10 draws, each on all training controls and without each of 3 folds
     assert lines == [
         "train: 80 to do, 0 of them done before",
-        "score: 20 to do, 0 of them done before",
+        "score: 30 to do, 0 of them done before",
         "evaluate: 1 to do, 0 of them done before",
         "report: 1 to do, 0 of them done before",
     ]

@@ -22,7 +22,7 @@ SRC = ROOT / "src" / "nigra"
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
 
 TESTED_ELSEWHERE = {
-    "test_config": ["study/settings"],
+    "test_config": ["study/evaluation_settings", "study/settings"],
     "test_examples": ["units/source"],
     "cohort/test_manifest": ["cohort/scan"],
     "contracts/test_detectors": ["detection/detector"],
@@ -36,6 +36,7 @@ TESTED_ELSEWHERE = {
     "scoring/test_dense": ["scoring/kernels"],
     "statistics/test_evaluation": ["statistics/notes"],
     "statistics/test_permutation": ["statistics/permutation_kernels"],
+    "study/test_analyses": ["study/analysis_figures"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
     "study/test_simulate": ["study/judging", "study/planted"],
     "study/test_pipeline": [

@@ -117,5 +117,12 @@ def test_clinical_columns_bring_their_questions_and_stale_tables_go(tmp_path: Pa
     assert (folder / "runs" / "quick" / "site.tsv").exists()
     confounded = set(read_tsv(folder / "runs" / "quick" / "confounds.tsv")["column"].dropna())
     assert confounded == {"age", "sex", "site", "all together"}, "a stage that controls lack is no confound"
+    run_study(folder, settings(), stages=("report",))
+    pictures = {path.stem for path in (folder / "runs" / "quick" / "figures").glob("*.png")}
+    assert {"comparison", "differences"} <= pictures
+    assert {f"{name}-intensities+z" for name in ("panel", "confounds", "stage")} <= pictures
+    page = (folder / "runs" / "quick" / "report.html").read_text(encoding="utf-8")
+    for name in TABLES:
+        assert f'id="table-{name}"' in page, name
     run_study(folder, settings(baselines=[]), stages=("evaluate",))
     assert not (folder / "runs" / "quick" / "comparison.tsv").exists(), "one method has nothing to compare with"
