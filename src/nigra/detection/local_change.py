@@ -13,14 +13,14 @@ from numpy import ndarray
 from scipy.ndimage import find_objects
 
 from nigra.detection.detector import Detector, as_float32, contamination_offset
-from nigra.detection.matched_filter import apply, filters
+from nigra.detection.matched_filter import Window
 from nigra.detection.neighbourhood import Frame, Grid
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
 from nigra.training import Tick
 
-_SLAB_BYTES = 2**30
-"""Pooled products held at a time."""
+_SLAB_BYTES = 2**31
+"""Pooled products held at a time, where their surroundings allow: a whole brain at 2 mm."""
 
 
 class LocalChange(Detector):
@@ -28,16 +28,16 @@ class LocalChange(Detector):
 
     1. z = (code - mean) / sd by the controls at the same location, blurred by a Gaussian of ``blur_mm``: real
        changes have no sharper edges, and a filter told nothing of that would live on them.
-    2. t = filter of the z around the location (``matched_filter``) over its sd in controls: the change of a ball of
-       ``diameter_mm`` that z shows beyond what its surroundings, up to ``window_mm`` away, let one expect.
-    3. Bayes factor of "changed by an amount ~ N(0, ``effect``^2)" against "healthy", both with Student-t tails (the
-       variance of t is 1 + d^2 under the former, d = ``effect`` in sds of t). It is high only where a change of
-       that size could have been seen; a z-score spends its false positives where it could not.
+    2. change = filter of the z around the location (``matched_filter``): how much a ball of ``diameter_mm`` has
+       changed, beyond what its surroundings, up to ``window_mm`` away, let one expect.
+    3. Bayes factor of "changed by an amount ~ N(0, ``effect``^2)" against "healthy": with t = change / its sd in
+       controls and d = ``effect`` / that sd, Student-t densities of variance 1 + d^2 and 1. It is high only where
+       changes of that size can be seen; a z-score spends its false positives where they cannot.
     4. Mean Bayes factor over the balls a location may belong to (Gaussian of ``sharing_mm``), and over the d
        features: each is looked at on its own.
 
-    Left-out scores of the controls take each control's own part off mean and sd; its part in the filters, one of
-    many neighbours' and controls', stays in.
+    Left-out scores of the controls, and the sd of the change, come of filters fitted without their fold, and of z
+    by the mean and sd of all others.
 
     Args:
         grid: where locations lie; None: nowhere near each other, each is judged by itself.
@@ -46,18 +46,19 @@ class LocalChange(Detector):
         window_mm, spacing_mm: radius of the window, and distance of its points along each axis.
         blur_mm, pooling_mm, sharing_mm: standard deviations of the Gaussians of steps 1, 2 (``matched_filter``), 4.
         ridge: added to the covariance of blurred z.
+        folds: of controls, by their order, whose left-out filters tell the sd of the change.
         tails: degrees of freedom of both Student-t distributions.
         floor: smallest sd, in units of the codes.
         contamination: share of left-out controls' scores below ``offset_``.
 
-    Fitted: ``mean_``, ``sd_``, ``power_`` (locations, d) and ``weights_`` (d, p, locations), float32; ``power_`` is
-    what a change of 1 adds to t. A location where controls agree, or one has a NaN, has no score.
+    Fitted: ``mean_``, ``sd_``, ``spread_`` (locations, d) and ``weights_`` (d, p, locations), float32; ``spread_``
+    is the sd of the change. A location where controls agree, or one has a NaN, has no score.
     """
 
     def __init__(
         self, grid: Grid | None = None, diameter_mm: float = 6.0, effect: float = 0.05, blur_mm: float = 2.0,
-        window_mm: float = 10.0, spacing_mm: float = 4.0, pooling_mm: float = 4.0, sharing_mm: float = 1.8,
-        ridge: float = 0.02, tails: float = 6.0, floor: float = 0.01, contamination: float = 0.02,
+        window_mm: float = 9.0, spacing_mm: float = 4.0, pooling_mm: float = 4.0, sharing_mm: float = 1.8,
+        ridge: float = 0.02, folds: int = 3, tails: float = 6.0, floor: float = 0.01, contamination: float = 0.02,
     ) -> None:  # fmt: skip
         self.grid = grid
         self.diameter_mm = diameter_mm
@@ -68,6 +69,7 @@ class LocalChange(Detector):
         self.pooling_mm = pooling_mm
         self.sharing_mm = sharing_mm
         self.ridge = ridge
+        self.folds = folds
         self.tails = tails
         self.floor = floor
         self.contamination = contamination
@@ -78,7 +80,7 @@ class LocalChange(Detector):
         return 3
 
     def training_decisions(self, codes: Codes) -> CodeScores:
-        """See ``Detector.training_decisions``: each control left out of mean and sd."""
+        """See ``Detector.training_decisions``: each control without itself, and filters without its fold."""
         return self.leave_one_out_ - self.offset_
 
     def _fit(self, codes: Codes, tick: Tick | None) -> None:
@@ -86,7 +88,7 @@ class LocalChange(Detector):
         self.grid_ = self._checked_grid(n, locations)
         self.window_ = self.grid_.ball(self.window_mm, self.spacing_mm)
         self.ball_ = self.grid_.ball(self.diameter_mm / 2)
-        self.mean_, self.sd_, self.power_ = (np.empty((locations, d), np.float32) for _ in range(3))
+        self.mean_, self.sd_, self.spread_ = (np.empty((locations, d), np.float32) for _ in range(3))
         self.weights_ = np.empty((d, len(self.window_), locations), np.float32)
         answers = np.empty((d, n, locations), np.float32)
         for feature in range(d):
@@ -110,6 +112,8 @@ class LocalChange(Detector):
             raise NigraError(
                 f"codes have {locations} locations, but the grid has {voxels}; give the mask they are of."
             )
+        if self.folds < 2:
+            raise NigraError(f"folds is {self.folds}; give 2 or more.")
         for name in ("diameter_mm", "effect", "window_mm", "ridge", "tails", "floor"):
             if not getattr(self, name) > 0:
                 raise NigraError(f"{name} is {getattr(self, name):g}; give a number above 0.")
@@ -122,42 +126,48 @@ class LocalChange(Detector):
     def _slabs(self) -> Iterator[tuple[Grid, slice, slice]]:
         """Pieces of the grid whose pooled products fit the memory allowed."""
         reach = self.grid_.reach
-        halo = reach(self.blur_mm) + reach(self.pooling_mm) + 2 * int(self._border()[0])
+        halo = reach(self.blur_mm) + reach(self.pooling_mm) + int(self._border()[0])
         _, y, z = (axis.stop - axis.start for axis in find_objects(self.grid_.mask.astype(np.uint8))[0])
-        steps = 4 * len(self.window_)  # between p points of a ball there are about so many (half of 8 p)
-        planes = _SLAB_BYTES // (4 * steps * y * z)
+        steps = 3 * len(self.window_)  # different ones between the points of a ball, counted one way: no more
+        planes = _SLAB_BYTES // (4 * y * z * steps * (self.folds + 1))
         return self.grid_.slabs(halo, max(planes - 2 * halo, halo, 1))
 
     def _fit_slab(
         self, codes: Float[ndarray, "n_subjects wide 1"], piece: Grid, own: slice, here: slice, feature: int
     ) -> Float[ndarray, "n_subjects own"]:
-        """Fit one feature of the own locations of a piece; gives t of the controls there."""
+        """Fit one feature of the own locations of a piece; gives the changes of the controls there."""
         mean, sd, z = _left_out_z(codes[:, :, 0], self.floor)
         frame = Frame(piece, self._border())
         maps = np.stack([frame.blur(frame.volume(np.nan_to_num(each)), self.blur_mm) for each in z])
-        at, steps = frame.index[own], frame.flat(self.window_)
+        at, window = frame.index[own], Window.of(frame, self.window_)
         # what a change of the ball by 1 does to the blurred z at the points of the window
         carried = frame.kernel(self.blur_mm, self.window_[None] - self.ball_[:, None]).astype(np.float32)
         unit = frame.volume(np.nan_to_num(1 / sd)).ravel()
         change = carried.T @ unit[at + frame.flat(self.ball_)[:, None]]
-        weights = filters(maps, frame, at, self.window_, change, self.pooling_mm, self.ridge)
-        answers = np.stack([apply(weights, each, at, steps) for each in maps])
+        folds = [slice(k, None, self.folds) for k in range(min(self.folds, len(z)))]
+        products = [window.products(maps[fold], self.pooling_mm) for fold in folds]
+        total, answers = np.sum(products, axis=0), np.empty((len(z), len(at)), np.float32)
+        for fold, theirs in zip(folds, products, strict=True):
+            np.subtract(total, theirs, out=theirs)
+            theirs /= len(z) - len(z[fold])
+            weights = window.filters(theirs, at, change, self.ridge)
+            answers[fold] = [window.apply(weights, each, at) for each in maps[fold]]
         spread = np.sqrt((answers**2).mean(axis=0))
-        scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+        spread[spread == 0] = np.inf  # a place that cannot change says nothing
         self.mean_[here, feature], self.sd_[here, feature] = mean[own], sd[own]
-        self.weights_[feature][:, here] = weights * scale
-        self.power_[here, feature] = (weights * change).sum(axis=0) * scale
-        return answers * scale
+        self.spread_[here, feature] = spread
+        self.weights_[feature][:, here] = window.filters(total / np.float32(len(z)), at, change, self.ridge)
+        return answers
 
     def _score_all(self, codes: Codes, tick: Tick | None) -> CodeScores:
         scores = np.empty(codes.shape[:2], np.float32)
-        steps, at = self._frame.flat(self.window_), self._frame.index
+        window, at = Window.of(self._frame, self.window_), self._frame.index
         for subject in range(len(codes)):
             z = (as_float32(codes[subject : subject + 1])[0] - self.mean_) / self.sd_
             known = np.isfinite(z).all(axis=1)
             z[~known] = 0
             maps = (self._frame.blur(self._frame.volume(each), self.blur_mm) for each in z.T)
-            answers = [apply(w, map_, at, steps) for w, map_ in zip(self.weights_, maps, strict=True)]
+            answers = [window.apply(w, map_, at) for w, map_ in zip(self.weights_, maps, strict=True)]
             scores[subject] = np.where(known, self._weigh(np.stack(answers)), np.nan)
             if tick:
                 tick((subject + 1) / len(codes), f"{subject + 1}/{len(codes)} subjects")
@@ -165,7 +175,8 @@ class LocalChange(Detector):
 
     def _weigh(self, answers: Float[ndarray, "d n_locations"]) -> Float[ndarray, " n_locations"]:
         """Minus the log of the mean Bayes factor over features and neighbouring balls; NaN where nothing varies."""
-        factor = np.exp(log_bayes_factor(answers, self.effect * self.power_.T, self.tails)).mean(axis=0)
+        spread = self.spread_.T
+        factor = np.exp(log_bayes_factor(answers / spread, self.effect / spread, self.tails)).mean(axis=0)
         shared = self._frame.blur(self._frame.volume(factor), self.sharing_mm).ravel()[self._frame.index]
         return np.where(np.isfinite(self.sd_).all(axis=1), -np.log(shared), np.nan).astype(np.float32)
 
