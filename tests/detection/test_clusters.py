@@ -45,6 +45,21 @@ def test_clusters_are_those_of_a_flood_fill(rng: np.random.Generator, affine: np
         assert row.max_score == there.max()
 
 
+def test_a_threshold_per_voxel(rng: np.random.Generator, affine: np.ndarray) -> None:
+    scores, threshold = rng.normal(size=SHAPE), rng.normal(1.5, 0.5, size=SHAPE)
+    threshold[:2] = np.nan  # outside of the mask
+    threshold[2:4] = np.inf  # too few controls
+    table, labels = find_clusters(scores, threshold, affine, at_most=1000)
+    np.testing.assert_array_equal(labels > 0, scores > threshold)
+    assert not (labels[:4] > 0).any()
+    assert len(table) > 10
+    first = scores[labels == 1]
+    assert table["mean_score"][0] == pytest.approx(first.mean())
+    number, _ = find_clusters(scores, 1.5, affine, at_most=1000)
+    every, _ = find_clusters(scores, np.full(SHAPE, 1.5), affine, at_most=1000)
+    assert number.equals(every)
+
+
 def test_a_corner_is_enough_to_touch(affine: np.ndarray) -> None:
     scores = np.zeros((4, 4, 4))
     scores[0, 0, 0] = scores[1, 1, 1] = scores[3, 3, 3] = 2

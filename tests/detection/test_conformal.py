@@ -11,6 +11,8 @@ from nigra.detection.conformal import (
     controls_needed,
     controls_table,
     fit_conformal,
+    highest_quantile,
+    leave_one_out_abnormal,
     pooled_p,
 )
 from nigra.errors import NigraError
@@ -79,6 +81,34 @@ def test_blocks_of_voxels_make_no_difference(rng, monkeypatch):  # type: ignore[
     monkeypatch.setattr("nigra.detection.conformal.BLOCK", 7)
     np.testing.assert_array_equal(fit_conformal(calibration, ids(20), 0.1).value, whole)
     np.testing.assert_array_equal(whole, np.sort(calibration, axis=0)[-2])
+
+
+def test_a_control_meets_the_threshold_of_the_others(rng):  # type: ignore[no-untyped-def]
+    scores = rng.integers(0, 30, (24, 60)).astype(np.float32)
+    scores[rng.random(scores.shape) < 0.05] = np.nan
+    scores[:, 7] = np.nan
+    for alpha in (0.05, 0.12, 0.2, 0.99):
+        abnormal = leave_one_out_abnormal(scores, alpha)
+        for i in range(24):
+            for v in range(60):
+                others = np.delete(scores[:, v], i)
+                others = others[~np.isnan(others)]
+                k = int(alpha * (np.isfinite(scores[:, v]).sum() + 1) + 1e-9)
+                expected = k > 0 and not np.isnan(scores[i, v]) and (others >= scores[i, v]).sum() < k
+                assert abnormal[i, v] == expected
+        assert 0 < abnormal.mean() < 1
+    # no ties: k of the n controls, where a new person expects k / (n + 1)
+    distinct = rng.random((39, 500)).astype(np.float32)
+    np.testing.assert_array_equal(leave_one_out_abnormal(distinct, 0.1).sum(axis=0), 4)
+    assert fit_conformal(distinct, ids(39), 0.1).expected_percent == pytest.approx(10)
+    assert fit_conformal(distinct, ids(39), 0.12).expected_percent == pytest.approx(10), "a step of k"
+
+
+def test_the_quantile_that_is_advised_is_one_that_will_do() -> None:
+    for n in range(2, 300):
+        quantile = highest_quantile(n)
+        assert controls_needed(round(1 - quantile, 12)) <= n
+        assert controls_needed(round(1 - quantile - 0.001, 12)) > n
 
 
 def test_a_voxel_with_too_few_controls_is_never_abnormal(rng):  # type: ignore[no-untyped-def]

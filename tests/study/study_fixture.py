@@ -27,18 +27,18 @@ def planted() -> np.ndarray:
     return region
 
 
-def make_study(folder: Path) -> Path:
+def make_study(folder: Path, controls: list[str] = CONTROLS) -> Path:
     """Write the store and the atlas; patients have a lower first channel in the planted region."""
     rng = np.random.default_rng(1)
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
     affine[:3, 3] = [-36, -40, -12]
-    ids = CONTROLS + PATIENTS
+    ids = controls + PATIENTS
     participants = pd.DataFrame(
         {
             "participant_id": ids,
-            "group": ["control"] * len(CONTROLS) + ["patient"] * len(PATIENTS),
+            "group": ["control"] * len(controls) + ["patient"] * len(PATIENTS),
             "age": rng.integers(40, 80, len(ids)),
-            "sex": ["M", "F"] * 7 + ["M"],
+            "sex": (["M", "F"] * len(ids))[: len(ids)],
         }
     )
     writer = StoreWriter(folder / "cohort", participants, ("FA", "MD"), SPACE, brain(), affine)

@@ -4,6 +4,8 @@ mlcn2021 and isbi2023 use the 98 % quantile, of training controls in isbi2023; m
 reconstructs the controls it was trained on better than any other person, so their quantile is too low for
 new people. The default here is therefore cross-fitting: training controls are scored by models that never saw
 them.
+
+One number for the whole brain is one rule; the other, a threshold per voxel, is ``nigra.detection.conformal``.
 """
 
 from dataclasses import dataclass
@@ -14,17 +16,24 @@ from jaxtyping import Bool, Float
 from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field
 
+from nigra.detection.conformal import achieved
 from nigra.errors import NigraError
 from nigra.provenance import refuse_fitted
 from nigra.shapes import Scores
 
 Controls = Literal["held-out", "training"]
+Rule = Literal["quantile", "conformal"]
 
 
 class CalibrationSettings(BaseModel):
     """Which controls set the threshold, and where on their scores it lies."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    rule: Rule = Field(
+        "quantile",
+        description="quantile: one threshold for the whole brain, of all voxels of all controls; conformal: one "
+        "per voxel, from the controls there, and maps of p-values; needs quantile / (1 - quantile) controls",
+    )
     quantile: float = Field(0.98, gt=0, lt=1, description="share of the controls' voxels at or below the threshold")
     controls: Controls = Field(
         "held-out",
@@ -32,6 +41,23 @@ class CalibrationSettings(BaseModel):
         "training: training controls scored by the very model they trained (isbi2023)",
     )
     folds: int = Field(3, ge=2, description="folds of the cross-fitting; each costs one more training")
+
+    @property
+    def alpha(self) -> float:
+        """Share of a healthy person's voxels that may be called abnormal."""
+        return round(1 - self.quantile, 12)
+
+    def expected_percent(self, n: int) -> float:
+        """Percentage of a healthy person's voxels to be called abnormal with ``n`` controls; conformal: at most.
+
+        >>> CalibrationSettings().expected_percent(41), CalibrationSettings(rule="conformal").expected_percent(99)
+        (2.0, 2.0)
+        """
+        return round(100 * (self.alpha if self.rule == "quantile" else achieved(n, self.alpha)[0]), 12)
+
+    def to_key(self) -> dict[str, Any]:
+        """What keys are made of: a rule that is not the quantile changes them."""
+        return self.model_dump(exclude={"rule"} if self.rule == "quantile" else None)
 
 
 @dataclass(frozen=True)
@@ -47,6 +73,11 @@ class Threshold:
         """True where a score lies above the threshold; a voxel without a score (NaN) is never abnormal."""
         return scores > self.value
 
+    @property
+    def expected_percent(self) -> float:
+        """Percentage of a healthy person's voxels to be called abnormal."""
+        return 100 * (1 - self.quantile)
+
     def observed_percent(self, scores: Scores, ids: list[str]) -> Float[ndarray, " n_subjects"]:
         """Percentage of scored voxels above the threshold, per subject, of subjects it was not fitted on."""
         refuse_fitted("threshold", self.fitted_on, ids)
@@ -55,7 +86,7 @@ class Threshold:
     def to_json(self) -> dict[str, Any]:
         """Plain values for ``thresholds.json``."""
         return {
-            "value": self.value, "quantile": self.quantile, "controls": self.controls,
+            "rule": "quantile", "value": self.value, "quantile": self.quantile, "controls": self.controls,
             "fitted_on": list(self.fitted_on),
         }  # fmt: skip
 

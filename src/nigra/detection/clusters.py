@@ -14,7 +14,7 @@ COLUMNS = ("cluster", "voxels", "volume_mm3", "mean_score", "max_score", "peak_x
 
 
 def find_clusters(
-    score_map: ScoreMap, threshold: float, affine: Affine, at_most: int = 10, smallest: int = 1
+    score_map: ScoreMap, threshold: float | ScoreMap, affine: Affine, at_most: int = 10, smallest: int = 1
 ) -> tuple[pd.DataFrame, Labels]:
     """Voxels above the threshold that touch by a face, an edge or a corner, the most striking cluster first.
 
@@ -24,7 +24,8 @@ def find_clusters(
 
     Args:
         score_map: higher = more abnormal; NaN is never abnormal.
-        threshold: a score above it is abnormal.
+        threshold: a score above it is abnormal; one number, or one per voxel. Either way clusters are ranked and
+            described by the scores themselves, not by how far they lie above the threshold.
         affine: voxel index to millimetres.
         at_most: clusters kept.
         smallest: voxels a cluster needs to be ranked at all.

@@ -9,6 +9,8 @@ is at most alpha in at most a share alpha of such people, for every alpha, whate
 et al., Algorithmic Learning in a Random World, 2005; Bates et al., Annals of Statistics 51:149, 2023). The promise
 is finite: p is never below 1 / (n + 1), so that 2 % takes 49 controls. It is a promise over cohorts; in one cohort
 the share reached is Beta distributed around it (``achieved``).
+
+A run asks for it by ``calibration: {rule: conformal}``.
 """
 
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import scipy.stats
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from nigra.errors import NigraError
@@ -75,17 +77,24 @@ class Conformal:
     """A score above the threshold of its voxel has p <= ``alpha``; ``fitted_on`` are the controls behind it.
 
     Speaks like ``nigra.detection.calibration.Threshold``; ``value`` has one threshold per voxel of the mask, +inf
-    where there are too few controls for ``alpha``, so that no score is abnormal there.
+    where there are too few controls for ``alpha``, so that no score is abnormal there. ``expected_percent`` of a
+    healthy person's voxels are abnormal, k / (n + 1) at each: ``alpha``, or less between the steps of k.
     """
 
     value: Float[ndarray, " n_voxels"]
     alpha: float
+    expected_percent: float
     fitted_on: tuple[str, ...]
 
     @property
     def quantile(self) -> float:
         """Share of a control's voxels promised to be normal, 1 - alpha."""
-        return 1 - self.alpha
+        return round(1 - self.alpha, 12)
+
+    @property
+    def smallest_p(self) -> float:
+        """No p lies below 1 / (n + 1)."""
+        return 1 / (1 + len(self.fitted_on))
 
     def abnormal(self, scores: Scores) -> Bool[ndarray, "n_subjects n_voxels"]:
         """True where p <= alpha; a voxel without a score (NaN) is never abnormal."""
@@ -97,11 +106,12 @@ class Conformal:
         return 100 * self.abnormal(scores).sum(axis=1) / np.isfinite(scores).sum(axis=1)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for ``thresholds.json``; the map itself is an image."""
+        """Plain values for ``thresholds.json``; ``value``, one number per voxel, is an array beside it."""
         reached = np.isfinite(self.value)
         return {
-            "rule": "conformal", "alpha": self.alpha, "quantile": self.quantile, "fitted_on": list(self.fitted_on),
-            "smallest_p": 1 / (1 + len(self.fitted_on)), "voxels_that_can_be_abnormal": int(reached.sum()),
+            "rule": "conformal", "value": None, "alpha": self.alpha, "quantile": self.quantile,
+            "expected_percent": self.expected_percent, "smallest_p": self.smallest_p,
+            "voxels_that_can_be_abnormal": int(reached.sum()), "fitted_on": list(self.fitted_on),
         }  # fmt: skip
 
 
@@ -120,16 +130,28 @@ def fit_conformal(scores: Scores, ids: Sequence[str], alpha: float) -> Conformal
     if len(ids) < controls_needed(alpha):
         raise NigraError(
             f"a conformal p of {alpha:g} needs {controls_needed(alpha)} held-out controls, but found {len(ids)}; "
-            f"choose alpha of at least {1 / (1 + len(ids)):.3g} or the rule quantile."
+            f"choose alpha of at least {1 - highest_quantile(len(ids)):.3g} or the rule quantile."
         )
     seen = [value for block in _blocks(scores) for value in _extremes(scores[:, block])]
     if not seen:
         raise NigraError("the controls have no scored voxel; check the mask and the slices that are covered.")
     if min(seen) == max(seen):
         raise NigraError(f"all scores of the controls are {seen[0]:g}; a constant score detects nothing.")
-    return Conformal(
-        np.concatenate([_kth(scores[:, block], alpha) for block in _blocks(scores)]), alpha, tuple(ids)
-    )
+    n = np.concatenate([np.isfinite(scores[:, block]).sum(axis=0) for block in _blocks(scores)])
+    expected = 100 * float((_rank(n, alpha) / (n + 1))[n > 0].mean())
+    value = np.concatenate([_kth(scores[:, block], alpha) for block in _blocks(scores)])
+    return Conformal(value, alpha, expected, tuple(ids))
+
+
+def leave_one_out_abnormal(scores: Scores, alpha: float) -> Bool[ndarray, "n_subjects n_voxels"]:
+    """Abnormal voxels of the calibrating controls, each against the k-th highest score of the *others*.
+
+    So their percentages, which later fix a cut-off, come from a threshold that their own scores took no part in;
+    k is that of ``fit_conformal`` with all of them, so that they stand k / n of their voxels above it, and a new
+    person k / (n + 1). A control is above the k-th of the others where it is above the (k + 1)-th of all.
+    """
+    parts = [block > _kth(block, alpha, 1) for block in (scores[:, at] for at in _blocks(scores))]
+    return np.concatenate(parts, axis=1)
 
 
 def _blocks(scores: Scores) -> list[slice]:
@@ -142,13 +164,28 @@ def _extremes(scores: Scores) -> list[float]:
     return [float(known.min()), float(known.max())] if known.size else []
 
 
-def _kth(scores: Scores, alpha: float) -> Float[ndarray, " n_voxels"]:
-    """Per voxel the k-th highest score, +inf where k is 0."""
+def _rank(n: Int[ndarray, " n_voxels"], alpha: float) -> Int[ndarray, " n_voxels"]:
+    """k, by the number of controls with a score there."""
+    return np.floor(alpha * (n + 1) + _ROUNDING).astype(int)
+
+
+def _kth(scores: Scores, alpha: float, further: int = 0) -> Float[ndarray, " n_voxels"]:
+    """Per voxel the k-th highest score (or some ``further`` ones on), +inf where k is 0, -inf beyond the last."""
     finite = np.isfinite(scores)
-    ranked = -np.sort(np.where(finite, -scores, np.inf), axis=0)  # highest first, without score last
-    k = np.floor(alpha * (finite.sum(axis=0) + 1) + _ROUNDING).astype(int)
-    value = np.take_along_axis(ranked, np.maximum(k - 1, 0)[None], axis=0)[0]
-    return np.where(k > 0, value, np.inf)
+    ranked = -np.sort(np.where(finite, -scores, np.inf), axis=0)  # highest first, without score (-inf) last
+    k = _rank(finite.sum(axis=0), alpha)
+    ranked = np.concatenate([ranked, np.full((1, scores.shape[1]), -np.inf, ranked.dtype)])
+    at = np.clip(k - 1 + further, 0, len(scores))
+    return np.where(k > 0, np.take_along_axis(ranked, at[None], axis=0)[0], np.inf)
+
+
+def highest_quantile(n: int) -> float:
+    """The highest quantile that ``n`` controls can promise at a voxel, rounded down to .001.
+
+    >>> highest_quantile(49), highest_quantile(8)
+    (0.98, 0.888)
+    """
+    return floor(1000 * n / (n + 1) + _ROUNDING) / 1000
 
 
 def controls_needed(alpha: float, at_most: float | None = None, confidence: float = 0.95) -> int:

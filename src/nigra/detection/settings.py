@@ -196,6 +196,11 @@ class DetectorSettings(BaseModel):
         """Whether anything is drawn at random."""
         return self.kind != ERROR and "seed" in KINDS[self.kind].settings
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether it can score the controls of its own fit as if it had never seen them."""
+        return self.kind != ERROR and KINDS[self.kind].make.training_decisions is not Detector.training_decisions
+
     def build(self, device: str = "cpu") -> Detector:
         """A detector of this kind, not yet fitted; not for ``error``."""
         kind = KINDS[self.kind]

@@ -39,10 +39,10 @@ def average_precision(positive: Float[ndarray, " n"], negative: Float[ndarray, "
     return float((true / (true + false)).mean())
 
 
-def share_above(scores: Float[ndarray, " n"], threshold: float) -> float:
-    """Share of the scored voxels above a threshold; NaN where none is scored."""
+def share_above(scores: Float[ndarray, " n"], threshold: float | Float[ndarray, " n"]) -> float:
+    """Share of the scored voxels above a threshold (one, or one per voxel); NaN where none is scored."""
     finite = np.isfinite(scores)
-    return float((scores[finite] > threshold).mean()) if finite.any() else NAN
+    return float((scores > threshold)[finite].mean()) if finite.any() else NAN
 
 
 def threshold_at(scores: Float[ndarray, "n_subjects n_voxels"], rate: float) -> float:
@@ -91,7 +91,7 @@ VOXEL_COLUMNS = (
 
 def voxel_measures(
     planted: Float[ndarray, " n_voxels"], unplanted: Float[ndarray, " n_voxels"],
-    lesions: Int[ndarray, " n_voxels"], calibrated: float, matched: float,
+    lesions: Int[ndarray, " n_voxels"], calibrated: float | Float[ndarray, " n_voxels"], matched: float,
 ) -> list[dict[str, float]]:  # fmt: skip
     """One row of ``VOXEL_COLUMNS`` per lesion.
 
@@ -103,18 +103,20 @@ def voxel_measures(
         planted: scores of the planted volume's brain voxels.
         unplanted: scores of the same subject as scanned.
         lesions: 1, 2, ... n inside lesions, 0 elsewhere.
-        calibrated: the run's threshold, for ``sensitivity``.
+        calibrated: the run's threshold, one or one per voxel, for ``sensitivity``.
         matched: the threshold with the stated observed rate on unplanted test controls, for
             ``sensitivity_matched``.
     """
     outside, rows = np.sort(planted[lesions == 0]), []
     scored = int(np.isfinite(outside).sum())
+    limit = np.broadcast_to(calibrated, planted.shape)
     for number in range(1, int(lesions.max()) + 1):
         after, before = planted[lesions == number], unplanted[lesions == number]
         own = int(np.isfinite(after).sum())
         values = (
             auroc(after, outside), auroc(after, before), average_precision(after, outside),
-            own / (own + scored) if own else NAN, share_above(after, calibrated), share_above(after, matched),
+            own / (own + scored) if own else NAN, share_above(after, limit[lesions == number]),
+            share_above(after, matched),
         )  # fmt: skip
         rows.append(dict(zip(VOXEL_COLUMNS, values, strict=True)))
     return rows

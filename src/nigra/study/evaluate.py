@@ -13,9 +13,10 @@ from nigra.regions import Atlas, load_atlas, packaged_atlas, region_table
 from nigra.statistics.evaluation import evaluate
 from nigra.statistics.regional_mean import region_means, region_names, regional_mean_rows
 from nigra.study.analyses import analyse, compared_scores, of_methods
+from nigra.study.calibrate import abnormal_above, calibrate, map_key, threshold_volume, wants_maps
 from nigra.study.progress import Steps
 from nigra.study.run import Run
-from nigra.study.score import in_volume, map_key, read_scores, wants_maps
+from nigra.study.score import in_volume, read_scores
 from nigra.study.settings import INTENSITIES, REGIONAL_MEAN, Method
 from nigra.training import Tick
 
@@ -95,7 +96,7 @@ def regional_mean(run: Run, atlas: Atlas) -> list[pd.DataFrame]:
 
 def _one_draw(run: Run, method: Method, draw: Draw, atlas: Atlas) -> tuple[pd.DataFrame, dict[str, object]]:
     """Region rows of a draw, and its line of the false-positive check on test controls."""
-    scored = read_scores(run, method, draw)
+    scored = calibrate(run, method, draw)  # or thresholds of other settings would lie beside these tables
     names = scored.calibration_ids + scored.test_ids
     people = run.cohort.participants.set_index("participant_id").loc[names, ["group"]].reset_index()
     controls = run.settings.calibration.controls
@@ -108,15 +109,17 @@ def _one_draw(run: Run, method: Method, draw: Draw, atlas: Atlas) -> tuple[pd.Da
             "needs some, or no voxel is left to compare: check the volume, or leave the subject out of the groups."
         )
     has_score = finite.all(axis=0)
-    table = region_table(scored.abnormal(run), has_score, run.cohort.mask, atlas, people, draw.draw, sets)
-    threshold = scored.threshold(run)
+    table = region_table(scored.abnormal, has_score, run.cohort.mask, atlas, people, draw.draw, sets)
+    threshold = scored.threshold
     is_control = people["group"].to_numpy()[len(scored.calibration_ids) :] == CONTROL
     tested = [name for name, keep in zip(scored.test_ids, is_control, strict=True) if keep]
     observed = threshold.observed_percent(scored.test[is_control], tested)
     check = {
         "model": method.model_label, "detector": method.detector.label, "fold": draw.draw,
-        "controls": controls, "quantile": threshold.quantile,
-        "threshold": threshold.value, "expected_percent": 100 * (1 - threshold.quantile),
+        "controls": controls, "rule": run.settings.calibration.rule, "quantile": threshold.quantile,
+        # one per voxel has no place in a table
+        "threshold": threshold.value if isinstance(threshold.value, float) else np.nan,
+        "expected_percent": threshold.expected_percent,
         "observed_percent": float(observed.mean()), "lowest_percent": float(observed.min()),
         "highest_percent": float(observed.max()), "test_controls": len(tested),
     }  # fmt: skip
@@ -135,7 +138,7 @@ def cluster_table(run: Run, atlas: Atlas, tick: Tick) -> pd.DataFrame:
     names = {int(value): name for value, name in atlas.names.items()}
     for number, (method, draw) in enumerate(pairs):
         scored = read_scores(run, method, draw)
-        threshold = scored.threshold(run).value
+        threshold = threshold_volume(run, scored)
         for name, scores in zip(scored.test_ids, scored.test, strict=True):
             table, labels = find_clusters(
                 in_volume(run, scores), threshold, run.cohort.affine, settings.at_most, settings.smallest
@@ -152,7 +155,7 @@ def cluster_table(run: Run, atlas: Atlas, tick: Tick) -> pd.DataFrame:
                 write_image(path, labels, run.cohort.affine)
                 content = {
                     "Description": "clusters of abnormal voxels, 1 the most striking; see clusters.tsv",
-                    "Settings": settings.model_dump(), "AbnormalAbove": threshold,
+                    "Settings": settings.model_dump(), "AbnormalAbove": abnormal_above(scored),
                     "Key": map_key(run, run.method_place(method, draw.draw)),
                 }  # fmt: skip
                 write_json(path.with_name(path.name.replace(".nii.gz", ".json")), content)

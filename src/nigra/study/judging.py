@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from nigra.cohort.splits import Draw
@@ -27,7 +27,8 @@ class Judge:
     detector: Detector | None
     names: list[str]
     unplanted: Scores
-    calibrated: float
+    calibrated: Float[ndarray, " n_voxels"]
+    """The run's threshold at every voxel, the same at all with the rule quantile."""
     matched: float
     thresholds: list[float]
     reference: Bool[ndarray, "n_controls n_voxels"]
@@ -41,13 +42,14 @@ class Judge:
             NigraError: the run is not scored, or a test control took part in the threshold.
         """
         scored: Scored = read_scores(plan.run, method, draw)
-        names, calibrated = plan.controls(draw), scored.threshold(plan.run)
-        refuse_fitted("threshold", calibrated.fitted_on, names)
+        names, threshold = plan.controls(draw), scored.threshold
+        refuse_fitted("threshold", threshold.fitted_on, names)
         unplanted = np.array(scored.test[[scored.test_ids.index(name) for name in names]])
         rates = [threshold_at(unplanted, rate) for rate in plan.settings.rates]
-        reference = scored.abnormal(plan.run)[: len(scored.calibration_ids) if scored.folds else 0]
+        reference = scored.abnormal[: len(scored.calibration_ids) if scored.folds else 0]
         matched = threshold_at(unplanted, plan.settings.rate)
-        return cls(method, detector, names, unplanted, calibrated.value, matched, rates, reference)
+        calibrated = np.broadcast_to(np.float32(threshold.value), unplanted.shape[1:])
+        return cls(method, detector, names, unplanted, calibrated, matched, rates, reference)
 
 
 def measure(
@@ -102,10 +104,10 @@ def _region_rows(
         if label == 0 or not region.any():
             rows.append({"region": "", "region_percent": np.nan, "region_limit": np.nan, "region_found": np.nan})
             continue
-        healthy = [100 * float((row[region] > judge.calibrated).mean()) for row in others]
+        healthy = [100 * float((row > judge.calibrated)[region].mean()) for row in others]
         healthy += (100 * judge.reference[:, region].mean(axis=1)).tolist()
         limit = float(np.quantile(healthy, 0.95, method="higher")) if healthy else np.nan
-        percent = 100 * float((scores[region] > judge.calibrated).mean())
+        percent = 100 * float((scores > judge.calibrated)[region].mean())
         rows.append({
             "region": plan.atlas.names[label], "region_percent": percent, "region_limit": limit,
             "region_found": float(percent > limit) if healthy else np.nan,

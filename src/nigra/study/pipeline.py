@@ -8,6 +8,7 @@ from rich.console import Console
 from nigra.detection.settings import ERROR
 from nigra.errors import NigraError
 from nigra.study.analyses import STEPS
+from nigra.study.calibrate import calibrate_all, refuse_conformal
 from nigra.study.evaluate import atlas_of, evaluate_all
 from nigra.study.execution import Execution
 from nigra.study.progress import Steps
@@ -44,11 +45,13 @@ def run_study(
 def check(run: Run, stages: tuple[str, ...]) -> None:
     """Refuse before anything is written, not after hours of training, what the stages could not do.
 
-    Raises NigraError: no cohort, too few controls, no such device, no fitting atlas.
+    Raises NigraError: no cohort, too few controls, no such device, no fitting atlas, a calibration that the
+    controls do not allow.
     """
     all_fits(run)
     _ = run.device
     _refuse_too_few(run)
+    refuse_conformal(run)
     if "evaluate" in stages:
         atlas_of(run)
 
@@ -70,17 +73,23 @@ def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:
         path.unlink()
     run.begin()
     steps = Steps(console, count_steps(run, stages))
-    actions = {"train": train_all, "score": score_all, "evaluate": evaluate_all, "report": report_all}
+    actions = {"train": train_all, "score": _score, "evaluate": evaluate_all, "report": report_all}
     for stage in STAGES:
         if stage in stages:
             actions[stage](run, steps)
 
 
+def _score(run: Run, steps: Steps) -> None:
+    """Scores and the thresholds on them are one stage to users."""
+    score_all(run, steps)
+    calibrate_all(run, steps)
+
+
 def count_steps(run: Run, stages: tuple[str, ...]) -> int:
     """How many steps the stages have."""
     each = {
-        "train": len(all_fits(run)), "score": len(models_of(run)) * len(run.draws), "evaluate": 3 + STEPS,
-        "report": 1,
+        "train": len(all_fits(run)), "score": len(models_of(run)) * len(run.draws) + 1,
+        "evaluate": 3 + STEPS, "report": 1,
     }  # fmt: skip
     return sum(each[stage] for stage in stages)
 

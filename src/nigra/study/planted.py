@@ -182,7 +182,7 @@ class Plan:
                 places = sha256(np.packbits(self._allowed[draw.draw]).tobytes()).hexdigest()
                 found[model.label if model else INTENSITIES, draw.draw] = hash_settings([
                     dumped, methods, places, self.distance_mm, self.atlas.source,
-                    run.settings.calibration.model_dump(), run.cohort.digest,
+                    run.settings.calibration.to_key(), run.cohort.digest,
                 ])  # fmt: skip
         return found
 

@@ -1,4 +1,4 @@
-"""Stages score and calibrate: score maps of every subject a draw needs, then the threshold from controls alone.
+"""Stage score: score maps of every subject a draw needs.
 
 A method's ``scores.npy`` has one row per subject: first the draw's training controls, whose scores set the
 threshold (cross-fitted, or by what they themselves trained), then its test subjects. All methods of a model share
@@ -7,18 +7,20 @@ one pass over each subject.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cached_property
 
 import numpy as np
+from jaxtyping import Bool
+from numpy import ndarray
 
 from nigra.cohort.splits import Draw
-from nigra.detection.calibration import Threshold, fit_threshold, leave_fold_out_abnormal
+from nigra.detection.calibration import CalibrationSettings, Threshold, fit_threshold, leave_fold_out_abnormal
+from nigra.detection.conformal import Conformal, fit_conformal, leave_one_out_abnormal
 from nigra.detection.detector import Detector, score_map_values, training_map_values
 from nigra.detection.settings import ERROR, PER_LOCATION
 from nigra.errors import NigraError
-from nigra.files import key_in, read_json, write_image, write_json
-from nigra.provenance import hash_settings, refuse_fitted
+from nigra.files import key_in, read_json
+from nigra.provenance import refuse_fitted
 from nigra.shapes import Scores
 from nigra.study.features import Features, Reader, controls, fit_detectors
 from nigra.study.progress import Steps, between
@@ -30,12 +32,16 @@ from nigra.training import Tick
 
 @dataclass(frozen=True)
 class Scored:
-    """A draw's scores with what is known of them; ``folds`` are those of the cross-fitting, or none."""
+    """A draw's scores with what is known of them; ``folds`` are those of the cross-fitting, or none.
+
+    ``settings`` say what becomes of them: another calibration of the same scores scores nobody anew.
+    """
 
     scores: Scores
     calibration_ids: list[str]
     test_ids: list[str]
     folds: list[list[str]]
+    settings: CalibrationSettings
 
     @property
     def calibration(self) -> Scores:
@@ -47,21 +53,27 @@ class Scored:
         """Scores of the test subjects."""
         return self.scores[len(self.calibration_ids) :]
 
-    def threshold(self, run: Run) -> Threshold:
-        """The threshold the run's calibration asks for."""
-        settings = run.settings.calibration
-        return fit_threshold(self.calibration, self.calibration_ids, settings.quantile, settings.controls)
+    @cached_property
+    def threshold(self) -> Threshold | Conformal:
+        """What the calibration asks for: one threshold, or one per voxel."""
+        scores, ids, settings = self.calibration, self.calibration_ids, self.settings
+        if settings.rule == "conformal":
+            return fit_conformal(scores, ids, settings.alpha)
+        return fit_threshold(scores, ids, settings.quantile, settings.controls)
 
-    def abnormal(self, run: Run) -> np.ndarray:
-        """Abnormal voxels of all rows; a cross-fitted control meets a threshold its fold took no part in."""
-        threshold, settings = self.threshold(run), run.settings.calibration
-        own = (
-            leave_fold_out_abnormal(self.calibration, self.calibration_ids, self.folds, settings.quantile)
-            if self.folds
-            else threshold.abnormal(self.calibration)
-        )
-        refuse_fitted("threshold", threshold.fitted_on, self.test_ids)
-        return np.concatenate([own, threshold.abnormal(self.test)])
+    @cached_property
+    def abnormal(self) -> Bool[ndarray, "n_subjects n_voxels"]:
+        """Abnormal voxels of all rows; a control scored out of sample meets a threshold it took no part in."""
+        refuse_fitted("threshold", self.threshold.fitted_on, self.test_ids)
+        return np.concatenate([self._abnormal_controls(), self.threshold.abnormal(self.test)])
+
+    def _abnormal_controls(self) -> Bool[ndarray, "n_controls n_voxels"]:
+        scores, ids, settings = self.calibration, self.calibration_ids, self.settings
+        if settings.rule == "conformal":
+            return leave_one_out_abnormal(scores, settings.alpha)
+        if self.folds:
+            return leave_fold_out_abnormal(scores, ids, self.folds, settings.quantile)
+        return self.threshold.abnormal(scores)
 
 
 def models_of(run: Run) -> list[ModelSettings | None]:
@@ -75,7 +87,7 @@ def methods_of(run: Run, model: ModelSettings | None) -> list[Method]:
 
 
 def score_all(run: Run, steps: Steps) -> None:
-    """Score every method and draw that is not yet scored, and write its threshold and maps."""
+    """Score every method and draw that is not yet scored."""
     for sentence in [*run.settings.left_out, *few_controls(run)]:
         steps.say(sentence)
     for model in models_of(run):
@@ -89,8 +101,6 @@ def score_all(run: Run, steps: Steps) -> None:
             else:
                 with steps.step(text) as tick:
                     _score_draw(run, model, draw, todo, steps, tick)
-            for method in methods:
-                calibrate(run, method, draw)
 
 
 def few_controls(run: Run, enough: int = 10) -> list[str]:
@@ -124,7 +134,8 @@ def read_scores(run: Run, method: Method, draw: Draw) -> Scored:
         raise NigraError(f"{folder} is not scored with these settings; run `nigra score` with them first.")
     content = read_json(folder / "scores.json")
     scores = np.load(folder / "scores.npy", mmap_mode="r", allow_pickle=False)
-    return Scored(scores, content["calibration"], content["test"], content["folds"])
+    settings = run.settings.calibration
+    return Scored(scores, content["calibration"], content["test"], content["folds"], settings)
 
 
 def _score_draw(
@@ -181,21 +192,6 @@ def scores_of(detector: Detector | None, found: Features, method: Method, name: 
     return score_map_values(detector, found[method.detector.feature][None], [name])[0]
 
 
-def calibrate(run: Run, method: Method, draw: Draw) -> None:
-    """Write ``thresholds.json`` and, where the run wants them, the test subjects' score maps."""
-    folder, scored = run.method_place(method, draw.draw), read_scores(run, method, draw)
-    threshold = scored.threshold(run)
-    write_json(folder / "thresholds.json", threshold.to_json())
-    if wants_maps(run, draw):
-        for name, scores in zip(scored.test_ids, scored.test, strict=True):
-            _write_map(run, method, folder, name, scores, threshold)
-
-
-def wants_maps(run: Run, draw: Draw) -> bool:
-    """Whether the test subjects of a draw get images."""
-    return run.execution.maps == "all" or (run.execution.maps == "first-draw" and draw.draw == 0)
-
-
 def in_volume(run: Run, scores: np.ndarray) -> np.ndarray:
     """A subject's scores as a volume, NaN outside the mask."""
     volume = np.full(run.cohort.mask.shape, np.nan, np.float32)
@@ -203,31 +199,8 @@ def in_volume(run: Run, scores: np.ndarray) -> np.ndarray:
     return volume
 
 
-def _write_map(run: Run, method: Method, folder: Path, name: str, scores: np.ndarray, threshold: Threshold) -> None:
-    path = folder / "maps" / f"{name}_space-{run.cohort.space}_desc-score_map.nii.gz"
-    key = map_key(run, folder)
-    sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
-    if path.exists() and key_in(sidecar, "Key") == key:
-        return
-    write_image(path, in_volume(run, scores), run.cohort.affine)
-    content: dict[str, Any] = {
-        "Description": "score map: higher = more abnormal, NaN where there is no score",
-        "Units": units_of(method),
-        "Model": method.model_label,
-        "Detector": method.detector.label,
-        "AbnormalAbove": threshold.value,
-        "Key": key,
-    }
-    write_json(sidecar, content)
-
-
 def units_of(method: Method) -> str:
     """What the numbers of a score map are."""
     if method.detector.kind == ERROR:
         return "joint reconstruction error, intensities scaled 0-1 by training controls"
     return f"negative decision function of {method.detector.kind} on {method.detector.feature}"
-
-
-def map_key(run: Run, folder: Path) -> str:
-    """Stands for a map's scores and the threshold drawn on it."""
-    return hash_settings([read_json(folder / "scores.json")["key"], run.settings.calibration.model_dump()])
