@@ -39,7 +39,7 @@ def test_dots_and_medians_are_the_values(scores, answers):
     names = [tick.get_text() for tick in axes.get_xticklabels()]
     assert names == ["controls\nn = 10", "1\nn = 10", "2\nn = 10"]
     said = [figure.axes[k].texts[0].get_text() for k in range(2)]
-    assert said == ["Somers' D −0.100 [−0.300, 0.100]", "Somers' D 0.400 [0.200, 0.600], q < .001"]
+    assert said == ["Somers' D −0.10 [−0.30, 0.10]", "Somers' D 0.40 [0.20, 0.60], q < .001"]
 
 
 def test_subjects_without_a_stage_are_not_drawn(scores, answers):

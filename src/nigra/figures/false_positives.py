@@ -38,9 +38,9 @@ def false_positive_check(controls: pd.DataFrame, expected_percent: Number = 2.0)
             axes.plot([place_ - 0.36, place_ + 0.36], [values.mean()] * 2, color=INK, linewidth=1.2)
         axes.axhline(expected_percent, color=MUTED, linewidth=0.8, dashes=(4, 2))
         mean = rows_of.groupby("fold")["percent"].mean().mean()
-        axes.set_title(
-            f"{model}: {mean:.1f} % in test controls, {expected_percent:g} % expected", loc="left", pad=4
-        )
+        axes.set_title(model, loc="left", pad=12)
+        axes.annotate(f"{mean:.1f} % observed, {expected_percent:g} % expected", (0, 1), (0, 3),
+                      xycoords="axes fraction", textcoords="offset points", fontsize=6.5, color=MUTED)  # fmt: skip
         axes.set(xlim=(-0.6, len(folds) - 0.4), ylim=(0, top), xlabel="draw")
         shown = range(0, len(folds), max(1, len(folds) // 10))
         axes.set_xticks(list(shown), [str(folds[j]) for j in shown])

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from nigra.errors import NigraError
-from nigra.figures.forest import printed, printed_p
+from nigra.figures.forest import printed_p
 from nigra.figures.style import INK, MODEL_COLOURS, MUTED, PAGE_MM, RULE, page, place, styled
 
 COLUMNS = 3
@@ -59,7 +59,10 @@ def scores_by_stage(scores: pd.DataFrame, answers: pd.DataFrame, quantity: str =
 
 
 def _told(answer: pd.Series) -> str:
-    """Effect, interval and q on one line."""
-    effect, low, high = (printed(answer[name]) for name in ("estimate", "low", "high"))
+    """Effect, interval (of a perfect order there is none) and q on one line."""
+    effect, low, high = (
+        f"{round(answer[name], 2) + 0.0:.2f}".replace("-", "−") for name in ("estimate", "low", "high")
+    )
+    between = "" if np.isnan(answer["low"]) else f" [{low}, {high}]"
     q = printed_p(answer["q"])
-    return f"Somers' D {effect} [{low}, {high}]" + (f", q {q if q.startswith('<') else '= ' + q}" if q else "")
+    return f"Somers' D {effect}{between}" + (f", q {q if q.startswith('<') else '= ' + q}" if q else "")

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nigra.report.tables import Cell, Table, count, number, probability
+from nigra.statistics.balance import CRAMER, SMD
 from nigra.statistics.calibration_panel import REGION
 from nigra.statistics.confounds import ALARM, EXCEEDS, FOLLOWS, SEPARATES, warnings
 from nigra.statistics.groups import AUC, AUC_POOLED
@@ -64,7 +65,7 @@ def balance_table(balance: pd.DataFrame) -> Table:
     rows = []
     for row in balance.to_dict("records"):
         missing = np.nansum([row["controls_missing"], row["patients_missing"]])
-        measure = "" if pd.isna(row["measure"]) else f" ({row['measure']})"
+        measure = {SMD: " SMD", CRAMER: " V"}.get(row["measure"], "")
         difference = number(row["difference"])
         rows.append([
             Cell(str(row["column"])), note(row["level"]), count(row["controls"]), count(row["patients"]),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nigra.detection.settings import INTENSITIES
 from nigra.report.analyses import analysis_words
 from nigra.report.sources import Sources
 from nigra.report.tables import WHOLE, several
@@ -18,7 +19,10 @@ def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
     said = cohort_words(sources.participants, sources.names, ill=rule.get("group") == "patient")
     groups = [("Cohort", said + coverage_words(sources.regions))]
     tables = [table for table in (sources.evaluation, sources.calibration) if "model" in table]
+    unasked = added_baselines(sources.settings)
     for model in dict.fromkeys(str(name) for table in tables for name in table["model"]):
+        if model in unasked:  # they stand in the tables, and below as what networks are held against
+            continue
         result = model_words(of_model(sources.evaluation, model))
         groups.append((model, calibration_words(of_model(sources.calibration, model)) + result))
     groups.append(
@@ -29,6 +33,16 @@ def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
         silence = "No evaluation was written, so nothing is said here about differences between groups."
         groups.append(("Evaluation", [silence]))
     return [(head, sentences) for head, sentences in groups if sentences]
+
+
+def added_baselines(settings: dict[str, Any]) -> set[str]:
+    """Labels of the baselines that a run adds to the detectors it was asked for.
+
+    >>> sorted(added_baselines({"baselines": ["z", "pca"], "detectors": [{"kind": "z", "reads": "intensities"}]}))
+    ['intensities+pca']
+    """
+    asked = {each.get("name") or each.get("kind") for each in settings.get("detectors") or []}
+    return {f"{INTENSITIES}+{name}" for name in settings.get("baselines") or [] if name not in asked}
 
 
 def of_model(table: pd.DataFrame, model: str) -> pd.DataFrame:
