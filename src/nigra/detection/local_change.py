@@ -42,7 +42,7 @@ class LocalChange(Detector):
     Args:
         grid: where locations lie; None: nowhere near each other, each is judged by itself.
         diameter_mm: of the ball that changes.
-        effect: size of the changes looked for, in the units of the codes (0.05 of intensities scaled to 0-1).
+        effect: size of the changes looked for, in the units of the codes (0.04 of intensities scaled to 0-1).
         window_mm, spacing_mm: radius of the window, and distance of its points along each axis.
         blur_mm, pooling_mm, sharing_mm: standard deviations of the Gaussians of steps 1, 2 (``matched_filter``), 4.
         ridge: added to the covariance of blurred z.
@@ -56,8 +56,8 @@ class LocalChange(Detector):
     """
 
     def __init__(
-        self, grid: Grid | None = None, diameter_mm: float = 6.0, effect: float = 0.05, blur_mm: float = 2.0,
-        window_mm: float = 9.0, spacing_mm: float = 4.0, pooling_mm: float = 4.0, sharing_mm: float = 1.8,
+        self, grid: Grid | None = None, diameter_mm: float = 6.0, effect: float = 0.04, blur_mm: float = 2.0,
+        window_mm: float = 9.0, spacing_mm: float = 4.0, pooling_mm: float = 3.0, sharing_mm: float = 1.8,
         ridge: float = 0.02, folds: int = 3, tails: float = 6.0, floor: float = 0.01, contamination: float = 0.02,
     ) -> None:  # fmt: skip
         self.grid = grid
