@@ -128,7 +128,7 @@ def test_measures_are_those_of_the_planted_volume(study: Path) -> None:
         "participant_id == @name and detector == 'z-maps' and shape == 'sphere' and effect == 'lower' "
         "and strength == 0.3 and number == 1"
     ).iloc[0]
-    threshold = scored.threshold(run).value
+    threshold = scored.threshold.value
     assert row["voxels"] == inside.sum()
     assert row["sensitivity"] == pytest.approx((expected[inside] > threshold).mean(), abs=1e-6)
     outside = expected[labels[brain()] == 0]
