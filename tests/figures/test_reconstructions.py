@@ -45,3 +45,15 @@ def test_above_what_the_model_expects_is_red_and_below_is_blue(slices, affine):
     red, blue = error.to_rgba(np.array([0.3, -0.3]))[:, [0, 2]]
     assert red[0] > red[1]
     assert blue[1] > blue[0]
+
+
+def test_a_threshold_per_voxel_is_outlined_in_the_scores(slices, affine):
+    inputs, rebuilt = slices
+    scores = np.nan_to_num(inputs, nan=0.5)
+    threshold = np.full(inputs.shape[1:], np.inf)
+    none = shown(example_reconstructions(["s"] * 3, inputs, rebuilt, scores, affine, 0.0, threshold=threshold))
+    assert not any(image.axes.collections for image in none[3])
+    threshold[4:7, 4:7] = -1
+    some = shown(example_reconstructions(["s"] * 3, inputs, rebuilt, scores, affine, 0.0, threshold=threshold))
+    assert all(image.axes.collections for image in some[3])
+    assert not any(image.axes.collections for column in some[:3] for image in column)

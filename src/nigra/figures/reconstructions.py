@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from nigra.figures import axial
+from nigra.figures.score_maps import outline, said
 from nigra.figures.style import (
     ERROR_MAP,
     IMAGE_MAP,
@@ -41,7 +42,7 @@ def example_reconstructions(
     errors: Slices | None = None,
     channel: str = "",
     units: str = "a.u.",
-    threshold: Number | None = None,
+    threshold: Number | Float[ndarray, "x y"] | None = None,
     title: str = "Example reconstructions",
 ) -> Figure:
     """One row per subject, four columns: input, reconstruction, error, score; one scale per column.
@@ -49,12 +50,13 @@ def example_reconstructions(
     Slices are axial ``(n, x, y)`` at ``level_mm`` of one ``channel`` in ``units``; NaN is drawn white. ``errors``
     defaults to input minus reconstruction: red where the subject is above what the model expects, blue where it
     is below, on a symmetric scale. ``scores`` (all channels together, higher = more abnormal) is outlined where it
-    exceeds ``threshold``. Scales end at the 99.5 % quantile of what is shown.
+    exceeds ``threshold``, one number or one per voxel. Scales end at the 99.5 % quantile of what is shown.
     """
     errors = inputs - reconstructions if errors is None else errors
     grey = Normalize(*np.nanquantile(np.stack([inputs, reconstructions]), [0.005, 0.995]))
     largest = max(float(np.nanquantile(np.abs(errors), 0.995)), 1e-12)
-    score = Normalize(0, max(float(np.nanquantile(scores, 0.995)), threshold or 0, 1e-12))
+    one = None if isinstance(threshold, ndarray) else threshold
+    score = Normalize(0, max(float(np.nanquantile(scores, 0.995)), one or 0, 1e-12))
     name = f"{channel} ({units})".strip()
     columns = [
         ("input", inputs, grey, IMAGE_MAP, name),
@@ -69,8 +71,8 @@ def example_reconstructions(
     figure = page(HEAD + len(subjects) * (tall + GAP) + FOOT)
     level = f"axial slice, z = {level_mm:.3g} mm".replace("-", "\N{MINUS SIGN}")
     write(figure, 6, 6, title, fontsize=9, fontweight="bold")
-    outline = f", outlined: score above {threshold:.3g}" if threshold is not None else ""
-    write(figure, PAGE_MM - 6, 6, level + outline, color=MUTED, ha="right")
+    outlined = f", outlined: score above {said(threshold)}" if threshold is not None else ""
+    write(figure, PAGE_MM - 6, 6, level + outlined, color=MUTED, ha="right")
     for j, (head, slices, norm, colours, label) in enumerate(columns):
         left = LEFT + j * (wide + GAP)
         write(figure, left + wide / 2, HEAD - 1.5, head, fontweight="bold", ha="center")
@@ -79,8 +81,8 @@ def example_reconstructions(
             axes.set_anchor("C")
             shown = axial.upright(slices[i][window])
             image = axes.imshow(shown, norm=norm, cmap=colours, interpolation="none")
-            if j == 3 and threshold is not None and np.nanmax(shown, initial=0) > threshold:
-                axes.contour(np.nan_to_num(shown), levels=[threshold], colors=["#56b4e9"], linewidths=0.8)
+            if j == 3 and threshold is not None:
+                outline(axes, shown, threshold if one is not None else axial.upright(np.asarray(threshold)[window]))
             if j == 0:
                 write(figure, LEFT - 2, HEAD + i * (tall + GAP) + tall / 2, subject, ha="right", va="center")
                 if i == 0:
