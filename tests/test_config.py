@@ -73,9 +73,8 @@ def test_an_unknown_name_is_refused_with_a_suggestion_at_every_level(content: di
 
 
 def test_a_name_like_no_other_lists_the_known_ones() -> None:
-    assert (
-        refused({"splits": {"zzz": 1}}) == "splits.zzz is unknown; known there: method, draws, test_fraction, seed."
-    )
+    known = "method, draws, test_fraction, seed, test_controls"
+    assert refused({"splits": {"zzz": 1}}) == f"splits.zzz is unknown; known there: {known}."
 
 
 @pytest.mark.parametrize(
@@ -168,3 +167,12 @@ def test_a_number_or_all_is_refused_in_one_sentence(name: str) -> None:
 
 def test_a_model_called_figures_would_share_its_folder_with_the_pictures() -> None:
     assert "choose another name" in refused({"models": [{"preset": "mlcn2021-ae", "name": "Figures"}]})
+
+
+def test_a_detector_may_be_asked_for_by_name() -> None:
+    settings = RunSettings.model_validate({"models": [], "detectors": ["nigra-default"]})
+    (method,) = [each for each in settings.methods if each.detector.label == "nigra-default"]
+    assert method.detector.kind == "local-change"
+    assert method.label == "intensities+nigra-default"
+    with pytest.raises(ValueError, match="nigra-defualt is no detector known by name"):
+        RunSettings.model_validate({"detectors": ["nigra-defualt"]})

@@ -52,8 +52,10 @@ WITHOUT_TESTS = {
 }
 """The short list of modules without a test file, and why."""
 
-STUDIES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if path.name != "simulate.yaml")
-"""Examples of study files; the other is what `nigra simulate` reads."""
+SIMULATIONS = {"simulate.yaml": SRC / "demo.yaml", "ixi_planted.yaml": ROOT / "examples" / "ixi_methods.yaml"}
+"""Examples of what `nigra simulate` reads, and the study file each belongs to."""
+
+STUDIES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if path.name not in SIMULATIONS)
 
 
 def all_fields(model: type[BaseModel], place: str = "") -> list[tuple[str, str, str | None]]:
@@ -144,10 +146,11 @@ def test_the_study_files_that_ship_can_be_read(path: Path) -> None:
     assert settings != RunSettings()
 
 
-def test_the_simulation_that_ships_can_be_read() -> None:
-    settings = read_simulation(ROOT / "examples" / "simulate.yaml")
+@pytest.mark.parametrize("name", SIMULATIONS)
+def test_the_simulations_that_ship_can_be_read(name: str) -> None:
+    settings = read_simulation(ROOT / "examples" / name)
     assert settings.title
-    assert settings.run == read_settings(SRC / "demo.yaml").name
+    assert settings.run == read_settings(SIMULATIONS[name]).name
     assert settings != SimulationSettings()
 
 

@@ -34,7 +34,9 @@ def test_first_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "path", sorted(set(EXAMPLES.glob("*.yaml")) - {EXAMPLES / "simulate.yaml"}), ids=lambda path: path.stem
+    "path",
+    sorted(path for path in EXAMPLES.glob("*.yaml") if path.stem not in ("simulate", "ixi_planted")),
+    ids=lambda path: path.stem,
 )
 def test_study_files_are_read(path: Path) -> None:
     assert read_settings(path).name == path.stem

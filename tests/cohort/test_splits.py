@@ -225,3 +225,19 @@ def test_a_split_file_that_breaks_a_rule_is_refused(cohort, tmp_path: Path, harm
     with pytest.raises(NigraError, match=sentence) as caught:
         read_splits(path, cohort)
     assert str(path) in str(caught.value)
+
+
+def test_a_declared_hold_out_is_tested_and_all_others_train() -> None:
+    people = pd.DataFrame(
+        {"participant_id": [f"sub-{i}" for i in range(8)], "group": ["control"] * 6 + ["patient"] * 2}
+    )
+    declared = SplitSettings(draws=1, test_controls=["sub-4", "sub-1"])
+    (draw,) = split(people, declared)
+    assert draw.test == ["sub-1", "sub-4", "sub-6", "sub-7"]
+    assert draw.train == ["sub-0", "sub-2", "sub-3", "sub-5"]
+    with pytest.raises(NigraError, match="sub-6: a test control is a control"):
+        split(people, SplitSettings(draws=1, test_controls=["sub-6"]))
+    with pytest.raises(NigraError, match="fewer than 2 controls to train on"):
+        split(people, SplitSettings(draws=1, test_controls=[f"sub-{i}" for i in range(5)]))
+    with pytest.raises(ValueError, match="test_controls are one hold-out"):
+        SplitSettings(draws=2, test_controls=["sub-1"])

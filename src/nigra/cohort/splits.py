@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nigra.cohort.store import CONTROL, PATIENT
 from nigra.errors import NigraError
@@ -27,6 +27,15 @@ class SplitSettings(BaseModel):
     draws: int = Field(10, ge=1, description="number of draws, or of folds")
     test_fraction: float = Field(0.27, gt=0, lt=1, description="share of the controls tested in a repeated draw")
     seed: int = Field(0, ge=0, description="seed of the draws")
+    test_controls: list[str] = Field(
+        [], description="these controls are tested and all others train, in one draw: a hold-out declared before"
+    )
+
+    @model_validator(mode="after")
+    def _a_hold_out_is_one_draw(self) -> "SplitSettings":
+        if self.test_controls and (self.draws != 1 or self.method != "repeated"):
+            raise ValueError("test_controls are one hold-out: give draws: 1 and method: repeated with them")
+        return self
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,9 @@ def split(participants: pd.DataFrame, settings: SplitSettings | None = None) -> 
     controls = participants[participants["group"] == CONTROL]
     patients = participants.loc[participants["group"] == PATIENT, "participant_id"].tolist()
     count = round(settings.test_fraction * len(controls))
-    if settings.method == "k-fold":
+    if settings.test_controls:
+        tests = [_declared(settings.test_controls, controls)]
+    elif settings.method == "k-fold":
         if not 2 <= settings.draws <= len(controls) // 2:
             raise NigraError(
                 f"{settings.draws} folds of {len(controls)} controls leave no two to train or test; "
@@ -74,6 +85,17 @@ def split(participants: pd.DataFrame, settings: SplitSettings | None = None) -> 
         Draw(number, [name for name in order if name not in set(test)], sorted(test, key=order.index) + patients)
         for number, test in enumerate(tests)
     ]
+
+
+def _declared(names: list[str], controls: pd.DataFrame) -> list[str]:
+    """The hold-out of the settings, once it is known to leave somebody to train on."""
+    known = set(controls["participant_id"])
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise NigraError(f"{unknown[0]}: a test control is a control of the cohort, but found none so called.")
+    if len(known) - len(set(names)) < 2:
+        raise NigraError("test_controls leave fewer than 2 controls to train on; name fewer.")
+    return list(dict.fromkeys(names))
 
 
 def balanced_folds(controls: pd.DataFrame, folds: int, seed: int) -> list[list[str]]:

@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from nigra.detection.detector import Detector
 from nigra.detection.gaussian import VoxelwiseMahalanobis, VoxelwiseZ
+from nigra.detection.local_change import LocalChange
+from nigra.detection.neighbourhood import Grid
 from nigra.detection.neighbours import KNearest
 from nigra.detection.one_class_svm import VoxelwiseOneClassSVM
 from nigra.detection.pooled_svm import EnsembleOneClassSVM, SubjectOneClassSVM
@@ -29,12 +31,16 @@ ERROR: Literal["error"] = "error"
 
 @dataclass(frozen=True)
 class Kind:
-    """How a kind of detector is made: its class, what it reads unless told otherwise, its settings by name."""
+    """How a kind of detector is made: its class, what it reads unless told otherwise, its settings by name.
+
+    ``on_device``: it may run on a GPU; ``on_grid``: it looks at a location's surroundings.
+    """
 
     make: type[Detector]
     reads: Reads
     settings: dict[str, str]
     on_device: bool = True
+    on_grid: bool = False
 
 
 _SVM = {"nu": "nu", "gamma": "gamma"}
@@ -55,6 +61,11 @@ KINDS: dict[str, Kind] = {
     "nearest": Kind(KNearest, "codes", {"neighbours": "neighbours"}, on_device=False),
     "pca": Kind(PrincipalComponents, "intensities", {"components": "components"}, on_device=False),
     "raw": Kind(RawIntensity, "intensities", {"side": "side"}, on_device=False),
+    "local-change": Kind(
+        LocalChange, "intensities",
+        {"diameter_mm": "diameter_mm", "effect": "effect", "window_mm": "window_mm", "floor": "floor"},
+        on_device=False, on_grid=True,
+    ),
     "student-mixture": Kind(
         StudentMixture, "codes",
         {
@@ -84,12 +95,14 @@ class DetectorSettings(BaseModel):
         "student-mixture",
         "pca",
         "raw",
+        "local-change",
     ] = Field(
         ERROR,
         description="error: the joint reconstruction error, no detector; one-class-svm: one per voxel (media2020); "
         "ensemble-svm: mean of a few on codes of the whole brain (isbi2023); subject-svm: fitted on the subject "
         "itself (midl2023); mahalanobis, z, nearest: per voxel; student-mixture: t mixture of the whole brain; "
-        "pca: what principal components of the controls cannot rebuild; raw: the intensity itself",
+        "pca: what principal components of the controls cannot rebuild; raw: the intensity itself; "
+        "local-change: a ball that differs from what its surroundings let expect (nigra-default)",
     )
     name: str = Field(
         "",
@@ -99,7 +112,7 @@ class DetectorSettings(BaseModel):
     )
     reads: Reads | None = Field(
         None, description="codes (patch models), residuals (input minus reconstruction) or intensities (no model); "
-        "null: residuals for z, intensities for pca and raw, codes for the others",
+        "null: residuals for z, intensities for pca, raw and local-change, codes for the others",
     )  # fmt: skip
     nu: float | None = Field(
         None, gt=0, le=1, description="SVMs: share of outliers among controls; null: 0.1 per voxel, else 0.03"
@@ -117,7 +130,18 @@ class DetectorSettings(BaseModel):
     shrinkage: Literal["ledoit-wolf"] | Share | None = Field(
         None, description="mahalanobis: share of the covariance replaced by its mean variance; null: ledoit-wolf"
     )
-    floor: float | None = Field(None, gt=0, description="z: least standard deviation; null: 0.001")
+    floor: float | None = Field(
+        None, gt=0, description="z, local-change: least standard deviation; null: 0.001, 0.01"
+    )
+    diameter_mm: float | None = Field(
+        None, gt=0, le=100, description="local-change: diameter of the ball that changes; null: 6"
+    )
+    effect: float | None = Field(
+        None, gt=0, description="local-change: size of the changes looked for, in its unit; null: 0.04"
+    )
+    window_mm: float | None = Field(
+        None, gt=0, le=100, description="local-change: radius of the surroundings looked at; null: 9"
+    )
     smoothing_mm: float | None = Field(
         None, gt=0, le=50, description="z of residuals or intensities: width (FWHM, mm) of the Gaussian that "
         "smooths them first, inside the mask; null: as they are",
@@ -201,12 +225,13 @@ class DetectorSettings(BaseModel):
         """Whether it can score the controls of its own fit as if it had never seen them."""
         return self.kind != ERROR and KINDS[self.kind].make.training_decisions is not Detector.training_decisions
 
-    def build(self, device: str = "cpu") -> Detector:
-        """A detector of this kind, not yet fitted; not for ``error``."""
+    def build(self, device: str = "cpu", grid: Grid | None = None) -> Detector:
+        """A detector of this kind, not yet fitted; not for ``error``. ``grid``: where the locations lie."""
         kind = KINDS[self.kind]
         given: dict[str, Any] = {to: getattr(self, name) for name, to in kind.settings.items()}
         given = {name: value for name, value in given.items() if value is not None}
-        return kind.make(**given, **({"device": device} if kind.on_device else {}))
+        given |= {"device": device} if kind.on_device else {}
+        return kind.make(**given, **({"grid": grid} if kind.on_grid else {}))
 
 
 def _is_share(components: object) -> bool:
@@ -220,6 +245,10 @@ def method_label(model: str, detector: str) -> str:
     ('mlcn2021-sae', 'mlcn2021-sae+z')
     """
     return model if detector == ERROR else f"{model}+{detector}"
+
+
+NAMED: dict[str, DetectorSettings] = {"nigra-default": DetectorSettings(kind="local-change", name="nigra-default")}
+"""Detectors that a study file may ask for by name alone. nigra-default found most in docs/results/planted.md."""
 
 
 class ClusterSettings(BaseModel):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nigra.detection.detector import Detector
+from nigra.detection.neighbourhood import Grid
 from nigra.detection.settings import ERROR, INTENSITIES, DetectorSettings
 from nigra.models.saved import Trained
 from nigra.preparation.scaling import fit_scaling
@@ -107,7 +108,8 @@ def fit_detectors(
     fitted = {}
     for method in methods:
         if method.detector.kind != ERROR:
-            detector = method.detector.build(reader.run.device)
+            cohort = reader.run.cohort
+            detector = method.detector.build(reader.run.device, Grid.of(cohort.mask, cohort.affine))
 
             def within(done: float, text: str, name: str = method.detector.label) -> None:
                 tick(done, f"fit {name}, {text}")

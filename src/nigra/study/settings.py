@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from nigra.cohort.selection import GroupSettings
 from nigra.cohort.splits import SplitSettings
 from nigra.detection.calibration import CalibrationSettings
-from nigra.detection.settings import ERROR, INTENSITIES, ClusterSettings, DetectorSettings, method_label
+from nigra.detection.settings import ERROR, INTENSITIES, NAMED, ClusterSettings, DetectorSettings, method_label
 from nigra.models.published import PRESETS, Preset
 from nigra.preparation.scaling import ScalingSettings
 from nigra.scoring.errors import ScoreSettings
@@ -157,6 +157,20 @@ class RunSettings(Settings):
     atlas: AtlasSettings = Field(AtlasSettings(), description="the regions")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="group comparison")
     figures: FigureSettings = Field(FigureSettings(), description="pictures")
+
+    @field_validator("detectors", mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        """A name of its own stands for the detector called so."""
+        if not isinstance(given, list):
+            return given
+        unknown = [each for each in given if isinstance(each, str) and each not in NAMED]
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]} is no detector known by name; give {', '.join(NAMED)}, or settings such as "
+                "{kind: z}"
+            )
+        return [NAMED[each] if isinstance(each, str) else each for each in given]
 
     @model_validator(mode="after")
     def _names_are_their_own(self) -> "RunSettings":
