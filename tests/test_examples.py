@@ -10,9 +10,9 @@ import yaml
 from nigra.config import read_settings, settings_from
 from nigra.detection.calibration import CalibrationSettings
 from nigra.files import read_tsv
+from nigra.study.evaluation_settings import AtlasSettings, EvaluationSettings
 from nigra.study.execution import Execution
 from nigra.study.pipeline import run_study
-from nigra.study.evaluation_settings import AtlasSettings, EvaluationSettings
 from tests.study.study_fixture import PATIENTS, SPACE, make_study
 
 ROOT = Path(__file__).parents[1]

@@ -33,7 +33,7 @@ def test_a_row_becomes_a_scan(folder: Path) -> None:
     assert scans == [
         Scan(
             "sub-1", channels, "patient", 60.0, "F", "Lyon", "BL", folder / "1/mask.nii.gz", "S", {"note": "a note"}
-        ),  # fmt: skip
+        ),
         Scan("sub-2", {"FA": folder / "2/fa.nii.gz"}, "control", 50.0, "M", None, None, None, "native"),
     ]
     assert faults == []
