@@ -6,6 +6,7 @@ small lesion does not. ``LocalChange`` looks for changes of the size and strengt
 """
 
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 from jaxtyping import Float
@@ -146,7 +147,7 @@ class LocalChange(Detector):
         change = carried.T @ unit[at + frame.flat(self.ball_)[:, None]]
         folds = [slice(k, None, self.folds) for k in range(min(self.folds, len(z)))]
         products = [window.products(maps[fold], self.pooling_mm) for fold in folds]
-        total, answers = np.sum(products, axis=0), np.empty((len(z), len(at)), np.float32)
+        total, answers = reduce(np.add, products), np.empty((len(z), len(at)), np.float32)
         for fold, theirs in zip(folds, products, strict=True):
             np.subtract(total, theirs, out=theirs)
             theirs /= len(z) - len(z[fold])
@@ -156,7 +157,8 @@ class LocalChange(Detector):
         spread[spread == 0] = np.inf  # a place that cannot change says nothing
         self.mean_[here, feature], self.sd_[here, feature] = mean[own], sd[own]
         self.spread_[here, feature] = spread
-        self.weights_[feature][:, here] = window.filters(total / np.float32(len(z)), at, change, self.ridge)
+        total /= len(z)
+        self.weights_[feature][:, here] = window.filters(total, at, change, self.ridge)
         return answers
 
     def _score_all(self, codes: Codes, tick: Tick | None) -> CodeScores:
