@@ -120,12 +120,12 @@ def group_numbers(means: pd.DataFrame, key: tuple[str, str, str]) -> tuple[float
 def calibration_table(calibration: pd.DataFrame) -> Table:
     """``calibration.tsv``: the observed rate beside the expected one, per model and draw."""
     heads = ("Model", "Draw", "Threshold set on", "Quantile", "Threshold", "Expected %", "Observed %",
-             "Test controls")  # fmt: skip
+             "Test controls", "Rule")  # fmt: skip
     rows = [
         [
             Cell(str(row["model"])), count(row["fold"]), Cell(str(row["controls"])), number(row["quantile"], 3),
             number(row["threshold"], 4), number(row["expected_percent"], 1), number(row["observed_percent"], 2),
-            count(row["test_controls"]),
+            count(row["test_controls"]), Cell(str(row.get("rule", "quantile"))),
         ]
         for row in calibration.to_dict("records")
     ]  # fmt: skip

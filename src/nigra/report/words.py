@@ -81,10 +81,10 @@ def calibration_words(rows: pd.DataFrame) -> list[str]:
     if observed.empty:
         return []
     spread = f" ({observed.min():.1f} to {observed.max():.1f} % over draws)" if len(observed) > 1 else ""
-    expected = rows["expected_percent"].mean()
+    expected, own = rows["expected_percent"].mean(), (rows.get("rule", pd.Series(dtype=str)) == "conformal").any()
     return [
-        f"False positives: {observed.mean():.1f} % of the voxels of test controls exceed the threshold{spread}, "
-        f"where {expected:.3g} % are expected."
+        f"False positives: {observed.mean():.1f} % of the voxels of test controls exceed the threshold"
+        f"{' of their place' if own else ''}{spread}, where {expected:.3g} % are expected."
     ]
 
 

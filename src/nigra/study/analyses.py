@@ -133,7 +133,7 @@ def _questions(
             ),
         )
     if CONTROL in groups:
-        expected = 100 * (1 - run.settings.calibration.quantile)
+        expected = run.settings.calibration.expected_percent(len(run.draws[0].train))
         tissue = tissues_of(run, atlas)
         voxelwise = regions[regions["voxels"].notna()]
         yield (

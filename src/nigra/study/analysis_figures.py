@@ -66,9 +66,7 @@ def _panel(run: Run, method: Method) -> Figure | None:
     table = _own(run, "false_positives", method)
     if table.empty or table["percent"].isna().all():
         return None
-    return calibration_panel(
-        table.fillna({"note": ""}), 1 - run.settings.calibration.quantile, len(run.draws[0].train)
-    )
+    return calibration_panel(table.fillna({"note": ""}), run.settings.calibration.alpha, len(run.draws[0].train))
 
 
 def _confounds(run: Run, method: Method) -> Figure | None:

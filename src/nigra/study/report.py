@@ -19,12 +19,13 @@ from nigra.figures.reconstructions import example_reconstructions
 from nigra.figures.score_maps import score_maps
 from nigra.figures.style import save
 from nigra.figures.training_curves import read_training, training_curves
-from nigra.files import read_json, read_tsv
+from nigra.files import read_tsv
 from nigra.models.published import build, parameter_count
 from nigra.regions import COLUMNS, WHOLE_BRAIN, Atlas
 from nigra.report.build import build_report
 from nigra.scoring.errors import reconstruct
 from nigra.study.analysis_figures import analysis_figures
+from nigra.study.calibrate import threshold_volume
 from nigra.study.evaluate import atlas_of
 from nigra.study.progress import Steps
 from nigra.study.run import Run
@@ -84,7 +85,7 @@ def _figures_of_all(run: Run, regions: pd.DataFrame) -> dict[str, Figure]:
     asked = [(model.label, draw.draw) for model in run.settings.models for draw in run.draws]
     history = history[pd.MultiIndex.from_frame(history[["model", "draw"]]).isin(asked)]
     whole = regions[(regions["region"] == WHOLE_BRAIN) & (regions["set"] == "test")]
-    expected = 100 * (1 - run.settings.calibration.quantile)
+    expected = run.settings.calibration.expected_percent(len(run.draws[0].train))
     figures = {
         "false-positives": false_positive_check(whole[whole["group"] == CONTROL], expected),
     }
@@ -105,7 +106,7 @@ def _cohort(run: Run, method: Method, regions: pd.DataFrame, atlas: Atlas, backg
     rows = regions[(regions["model"] == method.label) & (regions["set"] == "test")]
     return cohort_picture(
         rows, atlas.labels, atlas.names, background, run.cohort.affine, settings.patients_shown, settings.seed,
-        settings.level_mm, expected_percent=100 * (1 - run.settings.calibration.quantile),
+        settings.level_mm, expected_percent=run.settings.calibration.expected_percent(len(run.draws[0].train)),
         group_names={CONTROL: groups.control_name, PATIENT: groups.patient_name},
         title=f"Abnormal voxels per region, {method.label}",
     )  # fmt: skip
@@ -140,7 +141,8 @@ def _reconstructions(run: Run, model: ModelSettings, method: Method, draw: Draw,
         inputs.append(shown)
         rebuilt.append(np.where(plane[..., k], volume[0, ..., k], np.nan))
         scores.append(_score_volume(run, method, draw, name)[..., k])
-    threshold = read_json(run.method_place(method, draw.draw) / "thresholds.json")["value"]
+    threshold = threshold_volume(run, read_scores(run, method, draw))
+    threshold = threshold if isinstance(threshold, float) else threshold[..., k]
     return example_reconstructions(
         names, np.array(inputs), np.array(rebuilt), np.array(scores), run.cohort.affine,
         level_of(k, run.cohort.affine), channel=run.cohort.channels[0], units="scaled 0-1", threshold=threshold,
@@ -159,7 +161,7 @@ def _scores(run: Run, method: Method, draw: Draw, atlas: Atlas, background: np.n
     step = max(1, round(12 / run.cohort.affine[2, 2]))
     depth = run.cohort.mask.shape[2]
     levels = [level_of(i, run.cohort.affine) for i in (k - step, k, k + step, k + 2 * step) if 0 <= i < depth]
-    threshold = read_json(run.method_place(method, draw.draw) / "thresholds.json")["value"]
+    threshold = threshold_volume(run, read_scores(run, method, draw))
     return score_maps(
         names, volumes, background, run.cohort.affine, levels, threshold,
         units=units_of(method).split(",")[0],
