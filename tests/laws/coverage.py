@@ -12,7 +12,7 @@ import scipy.stats
 from rich.progress import track
 
 from nigra.statistics.bootstrap import bca, resample
-from nigra.statistics.delong import auc_covariance, auc_interval
+from nigra.statistics.delong import auc_covariance, auc_interval, wins
 from nigra.statistics.evaluation import evaluate
 from nigra.statistics.groups import AUC, auc
 from tests.statistics.test_evaluation import study
@@ -30,7 +30,7 @@ def once(truth: float, patient: np.ndarray, weights: np.ndarray, seed: int) -> d
     """Which intervals of one simulated study hold the truth; ``weights`` of ``bootstrap.resample``."""
     scores = np.random.default_rng([7, seed]).normal(size=len(patient)) + difference(truth) * patient
     samples = auc(scores, patient, weights)
-    area, variance = auc_covariance(scores[None], patient)
+    area, variance = auc_covariance(wins(scores[None], patient)[None])
     error = 1.959964 * np.sqrt(variance[0, 0])
     intervals = {
         "DeLong, logit": auc_interval(float(area[0]), float(variance[0, 0])),

@@ -57,6 +57,23 @@ def test_a_comparison_of_the_two_goes_before_their_intervals() -> None:
     assert "sae lies below it" in baseline_words(table, pd.DataFrame([lost], columns=heads))[0]
 
 
+def test_a_comparison_of_others_is_not_claimed() -> None:
+    """All methods against a reference that is not the best baseline: the verdict rests on overlap, and says so."""
+    heads = ["region", "measure", "first", "second", "low", "high"]
+    other = pd.DataFrame([("whole brain", "auc", "sae", "intensities+raw", 0.1, 0.2)], columns=heads)
+    words = baseline_words(evaluation(sae=(0.75, 0.67, 0.83), **BASELINES), other)
+    assert words[0].startswith("Whole brain: no network beats")
+    assert words[0].endswith("(without a comparison of the two, intervals that overlap count as no difference).")
+
+
+def test_a_detector_with_a_name_of_its_own_is_held_against_the_baselines() -> None:
+    own = {"intensities__nigra_default": (0.9, 0.85, 0.95)}
+    words = baseline_words(evaluation(**own, **BASELINES))
+    assert words[0].startswith("Whole brain: intensities+nigra-default beats the best baseline, intensities+z (")
+    weak = {"intensities__nigra_default": (0.7, 0.6, 0.8)}
+    assert baseline_words(evaluation(**weak, **BASELINES))[0].startswith("Whole brain: no method beats")
+
+
 def test_nothing_is_said_where_there_is_nothing_to_compare() -> None:
     assert baseline_words(evaluation(sae=(0.9, 0.85, 0.95))) == []
     assert baseline_words(evaluation(**BASELINES)) == []

@@ -9,7 +9,7 @@ from nigra.errors import NigraError
 from nigra.statistics.comparison import COLUMNS, MEASURES, compare, corrected_t, holm, read_methods
 from nigra.statistics.groups import AUC, AUC_POOLED, SENSITIVITY
 from nigra.statistics.resampled import corrected_variance
-from tests.statistics.test_delong import by_pairs
+from tests.statistics.test_delong import by_pairs, of_kernel
 from tests.statistics.test_evaluation import study
 
 
@@ -24,11 +24,11 @@ def run(percents, controls, draws=3, test=6, noise=None, seed=0):
     return pd.concat(parts, ignore_index=True)
 
 
-def one_score_each(rows):
-    """Mean departure from the draw's median, on the level of the mean median."""
-    level = rows.groupby("fold")["percent"].median()
-    departure = rows["percent"] - rows["fold"].map(level)
-    return departure.groupby(rows["participant_id"]).mean() + level.mean()
+def kernel(rows):
+    """Every pair of patient and control by their means over the draws in which both were tested."""
+    wide = rows.pivot_table(index=["group", "participant_id"], columns="fold", values="percent")
+    apart = np.nanmean(wide.loc["patient"].to_numpy()[:, None] - wide.loc["control"].to_numpy(), axis=2)
+    return (np.sign(np.round(apart, 9)) + 1) / 2
 
 
 def row(table, measure, first="a", second="b", region="region 0"):
@@ -50,9 +50,8 @@ def test_differences_are_those_of_the_definitions(scores, rng):
     assert len(table) == 2 * 3 * len(MEASURES)
     own = {name: rows[rows["set"] == "test"] for name, rows in regions.groupby("model")}
     rows = {name: rows[rows["region"] == "region 0"] for name, rows in own.items()}
-    pooled = {name: one_score_each(r) for name, r in rows.items()}
     patient = rows["a"].groupby("participant_id")["group"].first().eq("patient").to_numpy()
-    auc, covariance = by_pairs(np.stack([pooled["a"], pooled["b"]]), patient)
+    auc, covariance = of_kernel(np.stack([kernel(rows["a"]), kernel(rows["b"])]))
     se = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     found = row(table, AUC_POOLED)
     assert found["difference"] == pytest.approx(auc[0] - auc[1])

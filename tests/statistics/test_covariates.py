@@ -15,6 +15,7 @@ from nigra.statistics.covariates import (
     subject_scores,
     unusable,
 )
+from nigra.statistics.draws import read_draws
 
 
 def people() -> pd.DataFrame:
@@ -69,13 +70,13 @@ def test_a_subject_is_one_subject_however_often_it_is_tested() -> None:
         ("sub-b", "patient", 0, "test", "nucleus", np.nan),
     ]
     table = pd.DataFrame(rows, columns=["participant_id", "group", "fold", "set", "region", "percent"])
-    scores, group = subject_scores(table)
+    scores, group = subject_scores(read_draws(table))
     assert scores.columns.tolist() == ["whole brain", "nucleus"]
-    np.testing.assert_array_equal(scores, [[3, np.nan], [7, np.nan]])
+    # medians of the draws 4.5 and 4: departures -1.25 and 2.5 from 4.25 on average
+    np.testing.assert_allclose(scores, [[3, np.nan], [6.75, np.nan]])
     assert group.to_dict() == {"sub-a": "control", "sub-b": "patient"}
-    np.testing.assert_array_equal(subject_scores(table.assign(score=-table["percent"]))[0]["whole brain"], [-3, -7])
-    with pytest.raises(NigraError, match="found none"):
-        subject_scores(table[table["set"] == "held-out"])
+    negative = read_draws(table.assign(score=-table["percent"]))
+    np.testing.assert_allclose(subject_scores(negative)[0]["whole brain"], [-3, -6.75])
 
 
 def test_dummies_leave_out_the_first_level_and_keep_the_unknown() -> None:

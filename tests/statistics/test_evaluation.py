@@ -100,15 +100,16 @@ def test_every_number_against_its_definition(rng):
     assert (table["low"] <= table["high"]).all()
 
 
-def test_one_score_per_subject_averages_the_draws_in_which_it_was_tested(rng):
-    """Draws of one level: the plain mean. Its AUC and delta are those of every pair, DeLong's interval theirs."""
+def test_one_score_per_subject_judges_each_pair_over_the_draws_of_both(rng):
+    """AUC and delta are those of every pair, DeLong's interval theirs."""
     percent = rng.gamma(2, 1, (1, 30)) + (np.arange(30) >= 18)
-    rows = study(percent - np.median(percent), 18, 4, 6)
+    rows = study(percent, 18, 4, 6, rng.normal(size=(4, 1, 30)))
     table = evaluate(rows, **FAST)
-    test = rows[rows["set"] == "test"]
-    level = test.groupby("fold")["percent"].transform("median")
-    mean = test.assign(percent=test["percent"] - level).groupby(["group", "participant_id"])["percent"].mean()
-    pairs = np.sign(mean["patient"].to_numpy()[:, None] - mean["control"].to_numpy())
+    test = rows[rows["set"] == "test"].pivot_table(
+        index=["group", "participant_id"], columns="fold", values="percent"
+    )
+    apart = test.loc["patient"].to_numpy()[:, None] - test.loc["control"].to_numpy()
+    pairs = np.sign(np.nanmean(apart, axis=2))
     assert cell(table, DELTA, "estimate") == pytest.approx(pairs.mean())
     assert cell(table, AUC_POOLED, "estimate") == pytest.approx((pairs.mean() + 1) / 2)
     psi = (pairs + 1) / 2

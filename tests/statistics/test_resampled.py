@@ -21,6 +21,7 @@ def test_by_hand():
 def test_one_draw_has_no_variance():
     assert np.isnan(corrected_variance(np.array([0.7]), 0.3))
     assert np.isnan(corrected_interval(np.array([0.7]), 0.3)).all()
+    assert np.isnan(corrected_interval(np.full(3, 0.1875), 0.3)).all()  # draws that agree know no spread
 
 
 def test_more_draws_of_one_cohort_do_not_make_the_mean_certain(rng):

@@ -7,7 +7,12 @@ import scipy.stats
 from sklearn.linear_model import LogisticRegression
 
 from nigra.statistics.delong import auc_covariance
-from nigra.statistics.separation import Separation, logistic, separation, together, wins
+from nigra.statistics.delong import wins as wins_of_draws
+from nigra.statistics.separation import Separation, logistic, separation, together
+
+
+def wins(scores, patient):  # type: ignore[no-untyped-def]
+    return wins_of_draws(scores[None], patient)
 
 
 def brute(patients, controls):  # type: ignore[no-untyped-def]
@@ -39,7 +44,7 @@ def test_the_pair_against_brute_force(rng):  # type: ignore[no-untyped-def]
 def test_the_pair_against_the_covariance_of_delong(rng):  # type: ignore[no-untyped-def]
     patient = np.arange(30) >= 12
     both = rng.normal(size=(2, 30)) + 0.8 * patient
-    auc, covariance = auc_covariance(both, patient)
+    auc, covariance = auc_covariance(np.stack([wins(row, patient) for row in both]))
     table, _, _ = Separation(wins(both[0], patient), False).compare(wins(both[1], patient))
     error = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     np.testing.assert_allclose(table[2], auc[1] - auc[0] + 1.959964 * error * np.array([0, -1, 1]))

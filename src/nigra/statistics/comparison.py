@@ -3,7 +3,7 @@
 Two methods that saw the same people go up and down together; a difference is therefore far better known than two
 overlapping intervals suggest, and is estimated from the same resamples for both. Three answers, none one-sided:
 
-DeLong      AUC of one score per subject, averaged over its draws (DeLong 1988 for correlated AUCs)
+DeLong      AUC of one score per subject, over the draws (DeLong 1988 for correlated AUCs)
 bootstrap   any measure, mean over the draws; subjects resampled, the same ones for both methods in all draws
 draws       corrected resampled t (Nadeau and Bengio, Machine Learning 2003) over the draws, see ``corrected_t``
 """
@@ -20,12 +20,12 @@ from numpy import ndarray
 from nigra.detection.settings import method_label
 from nigra.errors import NigraError
 from nigra.statistics.bootstrap import resample
-from nigra.statistics.delong import auc_covariance
+from nigra.statistics.delong import auc_covariance, wins
 from nigra.statistics.draws import Draws, read_draws
 from nigra.statistics.evaluation import Place
 from nigra.statistics.groups import AUC_POOLED, BY_DRAW, HALVES
 from nigra.statistics.multiplicity import benjamini_hochberg
-from nigra.statistics.permutation import complete, mean_of_known
+from nigra.statistics.permutation import mean_of_known
 from nigra.statistics.resampled import corrected_variance
 from nigra.training import Tick
 
@@ -164,7 +164,6 @@ def _region(
     draws, dropped = _on_common(methods, index)
     like = next(iter(methods.values()))
     values = {name: Place.of(own, index, weights, specificity).per_draw for name, own in draws.items()}
-    counts = [int(seen.sum()) for seen in (like.tested & ~like.patient, like.tested & like.patient)]
     pooled, covariance, counts = _pooled(draws, index, like) if draws else (np.empty(0), np.empty((0, 0)), [0, 0])
     rows: list[dict[str, object]] = []
     for first, second in pairs:
@@ -210,11 +209,11 @@ def _on_common(methods: dict[str, Draws], index: int) -> tuple[dict[str, Draws],
 
 
 def _pooled(draws: dict[str, Draws], index: int, like: Draws) -> tuple[ndarray, ndarray, list[int]]:
-    """AUC of each method on one score per subject, their covariance, controls and patients."""
-    scores = np.stack([complete(own.scores_tested[index])[1] for own in draws.values()])
-    seen = ~np.isnan(scores).any(axis=0)
-    patient = like.patient[seen]
-    return *auc_covariance(scores[:, seen], patient), [int((~patient).sum()), int(patient.sum())]
+    """Pooled AUC of each method, their covariance, controls and patients."""
+    scores = [own.scores_tested[index] for own in draws.values()]
+    patient = like.patient[~np.isnan(scores[0]).all(axis=0)]  # the same for all, cut to what they have in common
+    counts = [int((~patient).sum()), int(patient.sum())]
+    return *auc_covariance(np.stack([wins(own, like.patient) for own in scores])), counts
 
 
 def _delong(auc: Float[ndarray, "2"], covariance: Float[ndarray, "2 2"]) -> dict[str, object]:

@@ -10,8 +10,10 @@ from numpy import ndarray
 from nigra.cohort.store import PATIENT
 from nigra.statistics.association import Association, eta2, spearman
 from nigra.statistics.covariates import NUMERIC, dummies, kind_of, levels_of, subject_scores, unusable
+from nigra.statistics.delong import Pairs, wins
+from nigra.statistics.draws import read_draws
 from nigra.statistics.multiplicity import benjamini_hochberg
-from nigra.statistics.separation import Pairs, Separation, separation, together, wins
+from nigra.statistics.separation import Separation, separation, together
 
 COLUMNS = (
     "region", "column", "question", "subjects", "n",
@@ -31,8 +33,8 @@ ALARM = "separates the groups as well as the score"
 def confounds(regions: pd.DataFrame, covariates: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     """Every covariate against the score of every region, of one method: a long table, columns ``COLUMNS``.
 
-    ``regions`` is a region table (its test rows count, a subject's draws averaged), ``covariates`` comes from
-    ``nigra.statistics.covariates``. Four questions:
+    ``regions`` is a region table (its test rows count, a subject's draws averaged; AUCs are those of one score per
+    subject of the evaluation), ``covariates`` comes from ``nigra.statistics.covariates``. Four questions:
 
     score follows           Spearman's rho (numeric) or eta2 of ranks (category) of score and column, within
                             controls, and in all with the group held fixed. ``q``: Benjamini-Hochberg over all rows
@@ -49,10 +51,14 @@ def confounds(regions: pd.DataFrame, covariates: pd.DataFrame, seed: int = 0) ->
     of columns here: an alarm should be easy to raise. A column without an alarm is not cleared: with few subjects
     the note says when neither chance nor equality can be excluded.
     """
-    scores, group = subject_scores(regions)
+    draws = read_draws(regions)
+    scores, group = subject_scores(draws)
     table, patient = covariates.reindex(group.index), (group == PATIENT).to_numpy(dtype=bool)
     rows: list[dict[str, object]] = []
-    pairs = {str(region): wins(values.to_numpy(dtype=float), patient) for region, values in scores.items()}
+    tested = draws.tested.any(axis=0)
+    pairs = {
+        name: wins(own[:, tested], patient) for name, own in zip(draws.regions, draws.scores_tested, strict=True)
+    }
     rows += [_alone(Separation(own, False)) | {"region": name, "question": SCORE} for name, own in pairs.items()]
     for name in map(str, table):
         rows += _follows(name, table[name], scores, patient)

@@ -13,8 +13,10 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nigra.cohort.participants import told
+from nigra.cohort.store import CONTROL, PATIENT
 from nigra.errors import NigraError
-from nigra.statistics.draws import TEST
+from nigra.statistics.draws import Draws
+from nigra.statistics.permutation import complete
 
 NUMERIC, CATEGORICAL = "numeric", "categorical"
 
@@ -61,22 +63,17 @@ def unusable(values: pd.Series) -> str:
     return ""
 
 
-def subject_scores(regions: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+def subject_scores(draws: Draws) -> tuple[pd.DataFrame, pd.Series]:
     """One score per test subject and region, averaged over the draws that tested it; and the subjects' groups.
 
-    ``regions`` is a region table of one method; its column ``score`` counts, failing that ``percent``. A subject
-    tested in ten draws stays one subject. Returns scores (subjects x regions, in the order of the table) and group
-    by participant_id.
+    A subject tested in ten draws stays one subject; what a draw adds to everybody's score is taken off first
+    (``nigra.statistics.permutation.complete``). Returns scores (subjects x regions) and group by participant_id.
     """
-    test = regions[regions["set"] == TEST]
-    if test.empty:
-        raise NigraError(
-            "the region table has rows of the set test, but found none; score the test subjects first."
-        )
-    column = "score" if "score" in regions else "percent"
-    scores = test.pivot_table(index="participant_id", columns="region", values=column, dropna=False)
-    group = test.drop_duplicates("participant_id").set_index("participant_id")["group"]
-    return scores.reindex(group.index)[list(test["region"].unique())], group
+    tested = draws.tested.any(axis=0)
+    names = pd.Index([draws.subjects[k] for k in np.flatnonzero(tested)], name="participant_id")
+    scores = np.stack([complete(of_region)[1] for of_region in draws.scores_tested])[:, tested]
+    group = pd.Series(np.where(draws.patient[tested], PATIENT, CONTROL), names, name="group", dtype=object)
+    return pd.DataFrame(scores.T, names, draws.regions), group
 
 
 def dummies(values: pd.Series, levels: Sequence[str]) -> np.ndarray:

@@ -1,8 +1,10 @@
 """The AUC of one or several scores of the same subjects, with its standard error in closed form.
 
-DeLong, DeLong and Clarke-Pearson (Biometrics 1988), by midranks (Sun and Xu, IEEE Signal Processing Letters 2014):
-n log n instead of every pair of patient and control. One row = one subject; scores of several draws are averaged
-per subject first, as draws of one subject are no new subjects.
+DeLong, DeLong and Clarke-Pearson (Biometrics 1988), from all pairs of a patient and a control: which of the two
+looks more like a patient? A subject of several draws is no new subject: a pair is judged once, over the draws in
+which both were tested. Patients are tested in all draws and controls in a few: were each subject's scores averaged
+first, over its own draws, a patient's average would be the less noisy one, and of skewed scores the higher one, with
+no disease at all (decisions/0015).
 """
 
 import numpy as np
@@ -11,37 +13,56 @@ import scipy.stats
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
-Placements = tuple[Float[ndarray, "*scores n_patients"], Float[ndarray, "*scores n_controls"]]
+Pairs = Float[ndarray, "n_patients n_controls"]
+"""1 where the patient is the more patient-like of the pair, 0.5 for a tie, 0 otherwise; NaN where unknown."""
 
 
-def placements(scores: Float[ndarray, "*scores n_subjects"], patient: Bool[ndarray, " n_subjects"]) -> Placements:
-    """For each patient the share of controls below it, for each control the share of patients above it.
+def wins(scores: Float[ndarray, "n_draws n_subjects"], patient: Bool[ndarray, " n_subjects"]) -> Pairs:
+    """Every pair by its mean scores over the draws that scored both, higher = more patient-like.
 
-    A tie counts one half; the mean of either is the AUC.
+    NaN in ``scores``: not tested in that draw. The mean over the pairs is the AUC; a single draw is one row.
     """
-    patients, controls = scores[..., patient], scores[..., ~patient]
-    among_all = scipy.stats.rankdata(scores, axis=-1)
-    below = among_all[..., patient] - scipy.stats.rankdata(patients, axis=-1)
-    above = patients.shape[-1] - (among_all[..., ~patient] - scipy.stats.rankdata(controls, axis=-1))
-    return below / max(controls.shape[-1], 1), above / max(patients.shape[-1], 1)
+    lead, common = np.zeros((2, patient.sum(), (~patient).sum()))
+    for row in scores:
+        apart = row[patient][:, None] - row[~patient]
+        known = ~np.isnan(apart)
+        lead += np.where(known, apart, 0)
+        common += known
+    rounding = 1e-12 * np.abs(scores[~np.isnan(scores)]).max(initial=0)  # equal means must stay a tie
+    lead[np.abs(lead) <= rounding * common] = 0
+    return np.where(common > 0, (np.sign(lead) + 1) / 2, np.nan)
+
+
+def pair_auc(
+    pairs: Pairs,
+    of_patients: Float[ndarray, "n_patients samples"],
+    of_controls: Float[ndarray, "n_controls samples"],
+) -> Float[ndarray, " samples"]:
+    """AUC with every subject counted so many times; NaN in a sample without a known pair."""
+    known = ~np.isnan(pairs)
+    won = (of_patients * (np.where(known, pairs, 0) @ of_controls)).sum(axis=0)
+    counted = (of_patients * (known.astype(float) @ of_controls)).sum(axis=0)
+    return np.divide(won, counted, out=np.full(won.shape, np.nan), where=counted > 0)
 
 
 def auc_covariance(
-    scores: Float[ndarray, "k n_subjects"], patient: Bool[ndarray, " n_subjects"]
+    pairs: Float[ndarray, "k n_patients n_controls"],
 ) -> tuple[Float[ndarray, " k"], Float[ndarray, "k k"]]:
     """AUC of ``k`` scores of the same subjects, and the covariance of these AUCs (equation 4 of DeLong 1988).
 
-    Scores are finite. Everything is NaN without a patient or a control, the covariance with fewer than two of each.
+    Pairs unknown to one of the scores are left out for all. Everything is NaN without a patient or a control, the
+    covariance with fewer than two of each.
     """
-    k, patients, controls = len(scores), int(patient.sum()), int((~patient).sum())
-    if not patients or not controls:
+    k, known = len(pairs), ~np.isnan(pairs).any(axis=0)
+    rows, columns = known.any(axis=1), known.any(axis=0)
+    if not known.any():
         return np.full(k, np.nan), np.full((k, k), np.nan)
-    of_patients, of_controls = placements(scores, patient)
-    auc = of_patients.mean(axis=-1)
-    if patients < 2 or controls < 2:
+    used = np.where(known, pairs, np.nan)[:, rows][:, :, columns]
+    auc = np.nanmean(used, axis=(1, 2))
+    if rows.sum() < 2 or columns.sum() < 2:
         return auc, np.full((k, k), np.nan)
-    covariance = np.cov(of_patients) / patients + np.cov(of_controls) / controls
-    return auc, covariance.reshape(k, k)
+    covariance = sum(np.cov(np.nanmean(used, axis=axis)) / used.shape[3 - axis] for axis in (1, 2))
+    return auc, np.reshape(covariance, (k, k))
 
 
 def auc_interval(auc: float, variance: float, level: float = 0.95) -> tuple[float, float]:

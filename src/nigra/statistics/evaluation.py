@@ -13,9 +13,9 @@ from numpy import ndarray
 
 from nigra.errors import NigraError
 from nigra.statistics.bootstrap import bca, resample
-from nigra.statistics.delong import auc_covariance, auc_interval
+from nigra.statistics.delong import Pairs, auc_covariance, auc_interval, pair_auc, wins
 from nigra.statistics.draws import Draws, read_draws
-from nigra.statistics.groups import AUC_POOLED, BY_DRAW, HALVES, HIGH_SPECIFICITY, MEASURES, auc, cut_off, measures
+from nigra.statistics.groups import AUC_POOLED, BY_DRAW, HALVES, HIGH_SPECIFICITY, MEASURES, cut_off, measures
 from nigra.statistics.multiplicity import benjamini_hochberg, p_value, standardised, twice_the_mean
 from nigra.statistics.notes import notes
 from nigra.statistics.permutation import Relabelled, complete, mean_of_known, null, null_of_draw, relabel
@@ -46,8 +46,9 @@ def evaluate(
     ``percent`` in a table without it.
 
     estimate, sd            mean and standard deviation (n - 1) over the draws. Two measures are pooled over the
-                            draws instead: one score per subject, averaged over the draws in which it was tested
-                            (out-of-fold for every control), so that the draws need no variance of their own
+                            draws instead: each pair of patient and control is judged once, by their mean scores
+                            over the draws in which both were tested (``nigra.statistics.delong.wins``; out-of-fold
+                            for every control), so that the draws need no variance of their own
     low, high               95 % BCa interval of ``bootstraps`` resamplings of the subjects, each group on its own
                             and the same subjects in all draws; the models are not trained again
     low_, high_delong       95 % interval of DeLong on the logit scale, for the pooled measures
@@ -110,6 +111,7 @@ class Place:
     cuts: Float[ndarray, "n_draws 2"]
     completed: Float[ndarray, "n_draws n_subjects"]
     pooled: Float[ndarray, " n_subjects"]
+    pairs: Pairs
     per_draw: Float[ndarray, "n_draws by_draw samples"]
     per_subject: Float[ndarray, "of_subjects samples"]
 
@@ -129,9 +131,9 @@ class Place:
                 per_draw[fold] = measures(scores[fold, seen], draws.patient[seen], weights[seen], cut)
                 cuts[fold] = cut[:, 0]
         completed, pooled = complete(scores)
-        there = np.flatnonzero(~np.isnan(pooled))
-        area = auc(pooled[there], draws.patient[there], weights[there])
-        return cls(draws, region, cuts, completed, pooled, per_draw, np.stack([area, 2 * area - 1]))
+        pairs = wins(scores, draws.patient)
+        area = pair_auc(pairs, weights[draws.patient], weights[~draws.patient])
+        return cls(draws, region, cuts, completed, pooled, pairs, per_draw, np.stack([area, 2 * area - 1]))
 
     @property
     def estimates(self) -> Float[ndarray, " measures"]:
@@ -176,7 +178,6 @@ class Place:
 
     def _delong(self, measure: str) -> tuple[float, float]:
         """DeLong's interval of the pooled AUC, or of Cliff's delta = 2 AUC - 1."""
-        seen = ~np.isnan(self.pooled)
-        area, variance = auc_covariance(self.pooled[None, seen], self.draws.patient[seen])
+        area, variance = auc_covariance(self.pairs[None])
         low, high = auc_interval(float(area[0]), float(variance[0, 0]))
         return (low, high) if measure == AUC_POOLED else (2 * low - 1, 2 * high - 1)

@@ -24,7 +24,7 @@ BY_DRAW = (
 """Measures with a value in every draw; the mean over the draws is reported."""
 
 POOLED = (AUC_POOLED, DELTA)
-"""Measures of one score per subject, each averaged over the draws in which the subject was tested."""
+"""Measures in which each pair of patient and control counts once, by their mean scores over common draws."""
 
 MEASURES = (*BY_DRAW, *POOLED)
 """The measures of ``evaluation.tsv``, in order."""

@@ -27,9 +27,12 @@ def corrected_variance(per_draw: Float[ndarray, "n_draws *rest"], test_to_train:
 def corrected_interval(
     per_draw: Float[ndarray, " n_draws"], test_to_train: float, level: float = 0.95
 ) -> tuple[float, float]:
-    """Interval of the mean over draws by the corrected resampled t (draws - 1 degrees of freedom)."""
+    """Interval of the mean over draws by the corrected resampled t (draws - 1 degrees of freedom).
+
+    NaN for a single draw, and for draws that all agree: a few equal values know nothing of their spread.
+    """
     error = np.sqrt(corrected_variance(per_draw, test_to_train))
-    if np.isnan(error):
+    if not error > 1e-12:
         return np.nan, np.nan
     half = stdtrit(len(per_draw) - 1, (1 + level) / 2) * error
     return float(per_draw.mean() - half), float(per_draw.mean() + half)

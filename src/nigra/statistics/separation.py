@@ -17,18 +17,10 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from nigra.statistics.covariates import NUMERIC, dummies, kind_of, levels_of
+from nigra.statistics.delong import Pairs, wins
 
 FOLDS, REPEATS = 5, 40
 Z = 1.959964
-
-Pairs = Float[ndarray, "n_patients n_controls"]
-"""1 where the patient is the more patient-like of the pair, 0.5 for a tie, 0 otherwise; NaN where unknown."""
-
-
-def wins(scores: Float[ndarray, " n_subjects"], patient: Bool[ndarray, " n_subjects"]) -> Pairs:
-    """Every pair by a score, higher = more patient-like; the mean is the AUC."""
-    patients, controls = scores[patient][:, None], scores[~patient][None]
-    return np.where(np.isnan(patients + controls), np.nan, (np.sign(patients - controls) + 1) / 2)
 
 
 @dataclass(frozen=True)
@@ -103,11 +95,11 @@ def separation(
     count): leave-pair-out logistic regression on one category, in closed form. Within a level a pair is a tie.
     """
     if kind_of(values) == NUMERIC:
-        return Separation(wins(values.to_numpy(dtype=float), patient), True)
+        return Separation(wins(values.to_numpy(dtype=float)[None], patient), True)
     levels = levels_of(values)
     known = values.notna().to_numpy()
     if len(levels) == 2:
-        return Separation(wins(np.where(known, values == levels[1], np.nan).astype(float), patient), True)
+        return Separation(wins(np.where(known, values == levels[1], np.nan).astype(float)[None], patient), True)
     code = pd.Categorical(values, levels).codes
     counts = np.array([np.bincount(code[known & side], minlength=len(levels)) for side in (patient, ~patient)])
     if not counts.sum(axis=1).all():

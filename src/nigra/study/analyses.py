@@ -22,6 +22,7 @@ from nigra.statistics.comparison import compare
 from nigra.statistics.confounds import confounds
 from nigra.statistics.covariates import read_covariates, subject_scores
 from nigra.statistics.disease import disease_questions
+from nigra.statistics.draws import read_draws
 from nigra.statistics.harmonisation import harmonise
 from nigra.statistics.site import predict_site
 from nigra.study.progress import Steps
@@ -170,7 +171,7 @@ def tissues_of(run: Run, atlas: Atlas) -> dict[str, str]:
 
 def _site(regions: pd.DataFrame, site: pd.Series, seed: int) -> pd.DataFrame:
     """Predictability of the test controls' site, one row; none where there are not two sites to tell apart."""
-    scores, group = subject_scores(regions)
+    scores, group = subject_scores(read_draws(regions))
     own = scores[(group == CONTROL).reindex(scores.index)]
     try:
         found = predict_site(own, site, seed=seed)
