@@ -7,6 +7,7 @@ from nigra.report.words import (
     calibration_words,
     cohort_words,
     coverage_words,
+    estimate,
     model_words,
     region_words,
 )
@@ -26,6 +27,22 @@ def test_the_verdict_follows_the_interval(low, high, verdict):
 def test_no_interval_no_verdict():
     assert "without an interval" in against_chance({"low": float("nan"), "high": float("nan")}, 0.5)
     assert against_chance({"low": 0.1, "high": 0.2}, float("nan")) == "its chance level is not known."
+
+
+def test_interval_and_p_must_agree_before_a_difference_is_claimed():
+    row = {"low": 0.55, "high": 0.70, "null_median": 0.5, "null_95": 0.66}
+    said = against_chance(row | {"p": 0.001}, 0.5)
+    assert said.endswith("p = 0.001 by permuted labels (one-sided). The interval lies above chance.")
+    assert "but labels at random reach as far too often" in against_chance(row | {"p": 0.2}, 0.5)
+    around = row | {"low": 0.4}
+    assert against_chance(around | {"p": 0.2}, 0.5).endswith("this is no evidence of a difference.")
+    assert against_chance(around | {"p": 0.01}, 0.5).endswith("the two do not agree.")
+
+
+def test_perfect_separation_is_not_given_an_interval_without_width():
+    row = {"estimate": 1.0, "low": 1.0, "high": 1.0, "null_median": 0.5, "null_95": 0.7, "p": 0.0001}
+    assert estimate(row) == "1.00 (no interval)"
+    assert against_chance(row, 0.5).endswith("stay below 0.70), p = 0.0001 by permuted labels (one-sided).")
 
 
 def test_regions_are_counted_after_correction():

@@ -202,9 +202,16 @@ def confound_words(confounds: pd.DataFrame | None) -> list[str]:
     sentences = []
     for several in told.values():
         first = several[0]
-        more = f" So it is for {len(several) - 1} more methods." if len(several) > 1 else ""
+        more = (
+            f" So it is for {len(several) - 1} more method{'s' * (len(several) > 2)}." if len(several) > 1 else ""
+        )
         sentences.append(first + more)
-    none = "No covariate tells the groups apart as well as the scores do; with few subjects that is a weak comfort."
+    if not (confounds["question"] == EXCEEDS).any():
+        return ["No covariate could be held against the scores."]
+    none = (
+        "No covariate was found to tell the groups apart as well as the scores do; with few subjects that is a "
+        "weak comfort, and what was not recorded is not looked at."
+    )
     return sentences or [none]
 
 
@@ -219,9 +226,12 @@ def disease_words(disease: pd.DataFrame | None) -> list[str]:
             found = own[own["q"] < 0.05]
             if len(found):
                 most = found.iloc[int(found["estimate"].abs().to_numpy().argmax())]
-                where = f"{most['region']}, {most['estimate']:.2f} [{most['low']:.2f}, {most['high']:.2f}]"
+                known = np.isfinite(most["low"]) and np.isfinite(most["high"])
+                between = f"[{most['low']:.2f}, {most['high']:.2f}]" if known else "(no interval)"
+                where = f"{most['region']}, {most['estimate']:.2f} {between}"
                 each.append(f"{model} in {len(found)} of {len(own)} (most in {where})")
-        said = "; ".join(each[:3]) + (f"; and {len(each) - 3} more methods" if len(each) > 3 else "")
+        more = len(each) - 3
+        said = "; ".join(each[:3]) + (f"; and {more} more method{'s' * (more > 1)}" if more > 0 else "")
         text = str(question)
         name = text[:1].upper() + text[1:]
         sentences.append(

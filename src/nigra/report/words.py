@@ -138,27 +138,37 @@ def find(rows: pd.DataFrame, measure: str, region: str) -> dict[str, Any]:
     return {str(key): value for key, value in hit.iloc[0].items()} if len(hit) else {}
 
 
+def has_interval(row: dict[str, Any]) -> bool:
+    """Whether there is an interval, and one with a width: perfect separation has none that says anything."""
+    low, high = row.get("low"), row.get("high")
+    return finite(low) and finite(high) and float(high or 0) > float(low or 0)
+
+
 def estimate(row: dict[str, Any]) -> str:
     """An estimate with its interval."""
-    if not (finite(row.get("low")) and finite(row.get("high"))):
+    if not has_interval(row):
         return f"{row['estimate']:.2f} (no interval)"
     return f"{row['estimate']:.2f} (95 % interval {row['low']:.2f} to {row['high']:.2f})"
 
 
 def against_chance(row: dict[str, Any], default: float) -> str:
-    """What chance gives, and whether the interval contains it."""
+    """What chance gives, whether the interval contains it, and p; a difference is claimed where both say so."""
     chance = row["null_median"] if finite(row.get("null_median")) else default
     if not finite(chance):
         return "its chance level is not known."
     level = f"chance gives {chance:.2f}"
     if finite(row.get("null_95")):
         level += f" (95 % of chance results stay below {row['null_95']:.2f})"
-    if not (finite(row.get("low")) and finite(row.get("high"))):
-        return f"{level}; without an interval nothing more can be said."
+    p = row.get("p")
+    tested = f", p = {p:.2g} by permuted labels (one-sided)" if p is not None and finite(p) else ""
+    if not has_interval(row):
+        return f"{level}{tested}." if tested else f"{level}; without an interval nothing more can be said."
     if row["low"] <= chance <= row["high"]:
-        return f"{level}. The interval contains chance: this is no evidence of a difference."
+        verdict = "this is no evidence of a difference" if not tested or p >= 0.05 else "the two do not agree"
+        return f"{level}{tested}. The interval contains chance: {verdict}."
     side = "above" if row["low"] > chance else "below"
-    return f"{level}. The interval lies {side} chance."
+    weak = ", but labels at random reach as far too often" if side == "above" and tested and p >= 0.05 else ""
+    return f"{level}{tested}. The interval lies {side} chance{weak}."
 
 
 def finite(value: Any) -> bool:
