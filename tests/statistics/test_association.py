@@ -105,4 +105,27 @@ def test_what_cannot_be_known_is_nan(rng):  # type: ignore[no-untyped-def]
     assert np.isnan(spearman(y[:3], y[:3]).p)
     assert np.isnan(eta2(y, np.zeros((9, 2))).p)
     assert spearman(y, y).estimate == pytest.approx(1)
-    assert spearman(y, y).p < 1e-12
+    assert spearman(y, y).p == pytest.approx(2 / 362_880)
+
+
+def test_partial_is_the_textbook_formula_and_takes_a_confound_away(rng):  # type: ignore[no-untyped-def]
+    age = rng.normal(size=200)
+    x, y = age + rng.normal(size=200), age + rng.normal(size=200)
+    ranks = scipy.stats.rankdata(age)[:, None]
+    xy, xz, yz = (scipy.stats.spearmanr(a, b).statistic for a, b in ((x, y), (x, age), (y, age)))
+    found = spearman(x, y, ranks)
+    assert found.estimate == pytest.approx((xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2)))
+    assert spearman(x, y).p < 0.001 < 0.01 < found.p
+    assert spearman(x, y, np.column_stack([ranks, ranks])).estimate == pytest.approx(found.estimate)
+
+
+def test_a_perfect_order_has_the_chance_of_just_this_order():  # type: ignore[no-untyped-def]
+    x = np.arange(6.0)
+    perfect = spearman(x, -x)
+    assert (perfect.estimate, perfect.p) == (-1, pytest.approx(2 / 720))
+    assert np.isnan([perfect.low, perfect.high]).all()
+    tied = np.array([0.0, 0, 0, 0, 1, 2])  # 720 orders, 4! of them the same
+    assert spearman(tied, 5 * tied).p == pytest.approx(2 * 24 / 720)
+    assert spearman(1.0 * (tied > 0), 1.0 * (tied > 0)).p == pytest.approx(2 * 24 * 2 / 720)
+    for nothing in (spearman(x, np.ones(6)), spearman(x[:3], x[:3]), spearman(x, -x, -x[:, None])):
+        assert np.isnan([nothing.estimate, nothing.p]).all()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from nigra.errors import NigraError
-from nigra.statistics.clinical import affected_sides, covariate, numbers, stages
+from nigra.statistics.clinical import affected_sides, numbers, stages
 
 
 def test_stages_are_numbers_and_101_is_missing():
@@ -17,13 +17,6 @@ def test_stages_are_numbers_and_101_is_missing():
 def test_sides_in_words():
     found = affected_sides(pd.Series(["L", "right", " Left ", "symmetric", None]))
     np.testing.assert_array_equal(found, [1, 0, 1, np.nan, np.nan])
-
-
-def test_covariates_of_numbers_and_words():
-    np.testing.assert_array_equal(covariate(pd.Series([61.5, np.nan])), [[61.5], [np.nan]])
-    np.testing.assert_array_equal(covariate(pd.Series(["M", "F", None, "M"])), [[1], [0], [np.nan], [1]])
-    np.testing.assert_array_equal(covariate(pd.Series(["b", "c", "a"])), [[1, 0], [0, 1], [0, 0]])
-    assert covariate(pd.Series(["a", "a"])).shape == (2, 0)
 
 
 @pytest.mark.parametrize(("read", "value", "message"), [

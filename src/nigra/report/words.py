@@ -159,15 +159,15 @@ def against_chance(row: dict[str, Any], default: float) -> str:
     level = f"chance gives {chance:.2f}"
     if finite(row.get("null_95")):
         level += f" (95 % of chance results stay below {row['null_95']:.2f})"
-    p = row.get("p")
-    tested = f", p = {p:.2g} by permuted labels (one-sided)" if p is not None and finite(p) else ""
+    p = float(row["p"]) if finite(row.get("p")) else float("nan")
+    tested = f", p = {p:.2g} by permuted labels (one-sided)" if finite(p) else ""
     if not has_interval(row):
         return f"{level}{tested}." if tested else f"{level}; without an interval nothing more can be said."
     if row["low"] <= chance <= row["high"]:
-        verdict = "this is no evidence of a difference" if not tested or p >= 0.05 else "the two do not agree"
+        verdict = "this is no evidence of a difference" if not p < 0.05 else "the two do not agree"
         return f"{level}{tested}. The interval contains chance: {verdict}."
     side = "above" if row["low"] > chance else "below"
-    weak = ", but labels at random reach as far too often" if side == "above" and tested and p >= 0.05 else ""
+    weak = ", but labels at random reach as far too often" if side == "above" and p >= 0.05 else ""
     return f"{level}{tested}. The interval lies {side} chance{weak}."
 
 

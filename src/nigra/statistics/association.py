@@ -5,6 +5,7 @@ fixed; a category gives eta2, the share of the ranks' variance between its level
 """
 
 from dataclasses import dataclass
+from math import exp, lgamma
 
 import numpy as np
 import scipy.linalg
@@ -35,7 +36,8 @@ def spearman(
     """Spearman's rho of the known pairs, partial given the columns ``fixed``; NaN with fewer than 4 to spare.
 
     p by t on n - 2 - fixed degrees of freedom; interval by Fisher's z with the variance
-    (1 + rho2 / 2) / (n - 3 - fixed) of Bonett and Wright (Psychometrika 65:23, 2000).
+    (1 + rho2 / 2) / (n - 3 - fixed) of Bonett and Wright (Psychometrika 65:23, 2000). A perfect order leaves no
+    error to estimate: it has no interval, and the chance of just this order, either way round, as p.
     """
     known, nuisance = _known(scores, values[:, None], fixed)
     n, held = int(known.sum()), nuisance.shape[1] - 1
@@ -44,9 +46,12 @@ def spearman(
     if k == 0 or n - 3 - held < 1 or np.isnan(r2):
         return Association(SPEARMAN, n, np.nan, np.nan, np.nan, 0.0, np.nan)
     rho = float(np.sqrt(r2) * _sign(scipy.stats.rankdata(scores[known]), x[:, 0], nuisance))
+    if r2 > 1 - 1e-12:
+        alike = sum(map(lgamma, np.unique(x, return_counts=True)[1] + 1.0))
+        chance = min(1.0, 2 * exp(alike - lgamma(n - held + 1)))
+        return Association(SPEARMAN, n, float(round(rho)), np.nan, np.nan, 0.0, chance)
     half = 1.959964 * np.sqrt((1 + rho**2 / 2) / (n - 3 - held))
-    z = np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12))
-    t = np.sqrt(left * r2 / max(1 - r2, 1e-300))
+    z, t = np.arctanh(rho), np.sqrt(left * r2 / (1 - r2))
     return Association(
         SPEARMAN, n, rho, float(np.tanh(z - half)), float(np.tanh(z + half)), 0.0,
         float(2 * scipy.stats.t.sf(t, left)),

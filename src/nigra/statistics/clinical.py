@@ -42,15 +42,5 @@ def affected_sides(values: pd.Series) -> Float[ndarray, " n_subjects"]:
     return words.map(_SIDES).to_numpy(dtype=float, na_value=np.nan)
 
 
-def covariate(values: pd.Series) -> Float[ndarray, "n_subjects columns"]:
-    """A number as one column, words (sex, site) as one column of 0 and 1 per word but the first; NaN if missing."""
-    if pd.api.types.is_numeric_dtype(values):
-        return numbers(values)[:, None]
-    words = np.array(sorted(values.dropna().astype(str).unique()), dtype=object)
-    columns = (values.astype(str).to_numpy(dtype=object)[:, None] == words[1:]).astype(float)
-    columns[values.isna().to_numpy()] = np.nan
-    return columns
-
-
 def _refusal(values: pd.Series, rule: str, found: str) -> NigraError:
     return NigraError(f"{values.name}: {rule}, but found {found}; correct it, or leave it empty.")

@@ -9,12 +9,14 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import scipy.stats
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from nigra.errors import NigraError
-from nigra.statistics.clinical import affected_sides, covariate, numbers, stages
-from nigra.statistics.correlation import spearman
+from nigra.statistics.association import spearman
+from nigra.statistics.clinical import affected_sides, numbers, stages
+from nigra.statistics.covariates import Design, read_covariates
 from nigra.statistics.draws import read_draws
 from nigra.statistics.lateralisation import Lateralisation, asymmetry, lateralisation, pair_regions
 from nigra.statistics.multiplicity import benjamini_hochberg
@@ -65,7 +67,8 @@ def disease_questions(
     ``regions`` is a method's region table, ``participants`` has ``participant_id`` and the columns asked about.
 
     trend           ``effect`` Somers' D of the score given the stage (``nigra.statistics.trend``)
-    correlation     Spearman's rho of patients, plain and given the covariates (``nigra.statistics.correlation``)
+    correlation     Spearman's rho of patients, plain and given the covariates' ranks
+                    (``nigra.statistics.association``)
     lateralisation  index of left and right regions (``nigra.statistics.lateralisation``); where scores can be
                     negative a quotient means nothing, and ``effect`` is half the difference contra - ipsi
 
@@ -152,7 +155,8 @@ def _correlations(of: Subjects, column: str, covariates: Sequence[str]) -> Itera
         yield _noted(_row("correlation", column), f"the participants have no column {column}")
         return
     value, given = numbers(of.people[column]), [name for name in covariates if name in of.people]
-    design = np.hstack([covariate(of.people[name]) for name in given]) if given else None
+    known = read_covariates(of.people.reset_index())
+    design = Design(known, given).terms(known) if given else None
     for condition in (None, design) if given else (None,):
         names = f"no {' or '.join(given)}"
         unknown = np.zeros(len(value), dtype=bool) if condition is None else np.isnan(condition).any(axis=1)
@@ -160,7 +164,8 @@ def _correlations(of: Subjects, column: str, covariates: Sequence[str]) -> Itera
         for region, scores in zip(of.regions, of.scores, strict=True):
             reasons = {f"no {column}": np.isnan(value), names: unknown, "no score": np.isnan(scores)}
             seen = of.patient & ~np.any(list(reasons.values()), axis=0)
-            answer = spearman(scores[seen], value[seen], None if condition is None else condition[seen])
+            fixed = None if condition is None else scipy.stats.rankdata(condition[seen], axis=0)
+            answer = spearman(scores[seen], value[seen], fixed)
             row = _row(question, column, region, "Spearman's rho", answer) | _of(of.patient, seen, reasons)
             yield _noted(row, "too few subjects, or all alike" if np.isnan(answer.p) else "")
 
