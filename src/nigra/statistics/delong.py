@@ -2,9 +2,9 @@
 
 DeLong, DeLong and Clarke-Pearson (Biometrics 1988), from all pairs of a patient and a control: which of the two
 looks more like a patient? A subject of several draws is no new subject: a pair is judged once, over the draws in
-which both were tested. Patients are tested in all draws, controls in a few. Were each subject's scores averaged over
-its own draws first, the average of a patient would be the less noisy one, and of skewed scores the higher one, with
-no disease at all (decisions/0015).
+which both were tested. Patients are tested in all draws, controls in a few. Were each subject's scores averaged
+over its own draws first, the average of a patient would be the less noisy one, and of skewed scores the higher one,
+with no disease at all (decisions/0015).
 """
 
 import numpy as np
