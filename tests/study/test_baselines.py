@@ -131,3 +131,16 @@ def test_smoothed_z_is_the_z_of_smoothed_maps(study: Path) -> None:
     expected = np.sqrt((z**2).mean(axis=1))
     np.testing.assert_allclose(np.diff(got), np.diff(expected), rtol=2e-3, atol=5e-3)  # less a constant offset
     assert got.std() > 0.3
+
+
+def test_maps_themselves_are_read_unclipped(tmp_path: Path) -> None:
+    """A value far beyond the scale of the training controls reaches the detector as far as it is."""
+    study = make_study(tmp_path)
+    run = Run(study, quick_settings(models=[], detectors=[{"kind": "z", "reads": "intensities"}]))
+    draw = run.draws[0]
+    reader = features.Reader(run, None, 0, run.parts(draw)[0], [method.detector for method in run.settings.methods])
+    volume = np.array(run.cohort.volumes[0])
+    before = reader.read_volume(volume)["intensities"]
+    volume[:, run.cohort.mask] *= 3
+    after = reader.read_volume(volume)["intensities"]
+    assert before.max() < 2 < after.max()

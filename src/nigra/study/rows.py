@@ -24,7 +24,8 @@ def score_key(run: Run, method: Method, draw: Draw) -> str:
     """Stands for everything a draw's scores depend on; another key means other scores."""
     if method.model is None:
         parts = [[part.train, part.fold] for part in run.parts(draw)]
-        made = [run.cohort.digest, run.cohort.channels, run.settings.scaling.model_dump(), parts]
+        scaling = run.settings.scaling.model_dump(exclude={"clip"})  # maps themselves are not clipped
+        made = [run.cohort.digest, run.cohort.channels, scaling, parts]
     else:
         made = [[run.fit_key(fit) for fit in run.fits(method.model, draw)], method.model.scores.model_dump()]
     # how training controls are scored depends on who sets the threshold

@@ -1,6 +1,6 @@
 """What units are cut from: the volumes of many subjects, scaled and masked while they are read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -37,6 +37,10 @@ class Source:
         """The cohort's volumes on the 0-1 scale fitted on training controls."""
         low, high = (0.0, 1.0) if scaling.clip else (-np.inf, np.inf)
         return cls(cohort.volumes, cohort.mask, scaling.gain, scaling.offset, low, high)
+
+    def unclipped(self) -> "Source":
+        """The same scale without its ends: what lies beyond them is what a detector looks for."""
+        return replace(self, low=-np.inf, high=np.inf)
 
     @property
     def shape(self) -> tuple[int, int, int]:
