@@ -81,4 +81,5 @@ def test_groups_by_another_name_are_a_disease_only_where_the_table_says_so():
 def test_models_that_score_different_voxels_are_not_compared_in_silence():
     table = pd.DataFrame({"model": ["slices", "patches"] * 2, "region": "whole brain", "voxels": [600, 900] * 2})
     assert "slices 600, patches 900" in coverage_words(table)[0]
+    assert coverage_words(table.assign(voxels=[899, 900] * 2)) == []  # places where controls agree are no coverage
     assert coverage_words(table.assign(voxels=900)) == coverage_words(pd.DataFrame()) == []

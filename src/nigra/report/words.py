@@ -65,14 +65,14 @@ def cohort_words(people: pd.DataFrame, names: dict[str, str], ill: bool = False)
 
 
 def coverage_words(regions: pd.DataFrame) -> list[str]:
-    """A caution where the models' whole brains are not the same voxels (slices cover a part of it)."""
+    """A caution where whole brains differ by more than 1 % of their voxels (slices cover a part of them)."""
     if not {"model", "region", "voxels"} <= set(regions):
         return []
     voxels = regions[regions["region"] == WHOLE].groupby("model", sort=False)["voxels"].median().dropna()
-    if voxels.nunique() < 2:
+    if voxels.empty or voxels.min() >= 0.99 * voxels.max():
         return []
     each = ", ".join(f"{model} {count:.0f}" for model, count in voxels.items())
-    return [f"The models do not score the same voxels ({each}): their whole-brain results differ in place too."]
+    return [f"The methods do not score the same voxels ({each}): their whole-brain results differ in place too."]
 
 
 def calibration_words(rows: pd.DataFrame) -> list[str]:
@@ -95,7 +95,7 @@ def model_words(rows: pd.DataFrame) -> list[str]:
     sentences = []
     auc, fixed, chosen = (find(rows, measure, WHOLE) for measure in (AUC, GMEAN_HELD_OUT, GMEAN_TEST))
     if auc:
-        sentences.append(f"Whole brain: AUC {estimate(auc)}; {against_chance(auc, 0.5)}")
+        sentences.append(f"Whole brain{tested_words(auc)}: AUC {estimate(auc)}; {against_chance(auc, 0.5)}")
     if fixed:
         said = f"Whole brain, cut-off fixed on held-out controls: g-mean {estimate(fixed)}; "
         sentences.append(said + against_chance(fixed, float("nan")))
@@ -107,6 +107,17 @@ def model_words(rows: pd.DataFrame) -> list[str]:
             f"{beside}. Optimistic; for comparison with the literature only."
         )
     return sentences + region_words(rows)
+
+
+def tested_words(row: dict[str, Any]) -> str:
+    """Who was tested: fewer than the cohort has, as most controls only train.
+
+    >>> tested_words({"controls": 9, "patients": 16})
+    ', 16 patients against 9 tested controls'
+    """
+    if not (finite(row.get("controls")) and finite(row.get("patients"))):
+        return ""
+    return f", {several(int(row['patients']), 'patient')} against {int(row['controls'])} tested controls"
 
 
 def region_words(rows: pd.DataFrame) -> list[str]:
