@@ -113,8 +113,33 @@ def test_parts_are_lesions_of_their_own_unless_the_whole_file_is_one(tmp_path: P
     whole = read_masks([tmp_path / "two.nii"], SHAPE, affine, "whole")
     assert [m.sum() for m in whole.values()] == [5]
     assert [m.sum() for m in read_masks([tmp_path / "two.nii"], SHAPE, affine, smallest_mm3=20.0).values()] == [3]
-    with pytest.raises(NigraError, match=r"two\.nii: a lesion mask has voxels .* none of 100 mm3"):
+    with pytest.raises(NigraError, match=r"two\.nii: a lesion has 100 mm3 or more, .* lower smallest_mm3"):
         read_masks([tmp_path / "two.nii"], SHAPE, affine, smallest_mm3=100.0)
+
+
+def test_masks_called_alike_in_two_folders_stay_two(tmp_path: Path, affine: np.ndarray) -> None:
+    paths = [tmp_path / name / "lesion.nii.gz" for name in ("sub-1", "sub-2")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        data = np.zeros(SHAPE, np.uint8)
+        data[2 : 4 + number, 3, 3] = 1
+        nib.save(nib.Nifti1Image(data, affine), path)
+    found = read_masks(paths, SHAPE, affine)
+    assert {name: int(mask.sum()) for name, mask in found.items()} == {"sub-1-lesion-1": 2, "sub-2-lesion-1": 3}
+    with pytest.raises(NigraError, match="found sub-1-lesion twice"):
+        read_masks([paths[0], paths[0]], SHAPE, affine)
+
+
+def test_one_mask_of_several_with_nothing_on_the_grid_is_told(tmp_path: Path, affine: np.ndarray) -> None:
+    data = np.zeros(SHAPE, np.float32)
+    data[2:4, 3, 3] = 1
+    far = affine.copy()
+    far[:3, 3] += 1000
+    for name, values, own in (("good", data, affine), ("far", data, far), ("nan", data * np.nan, affine)):
+        nib.save(nib.Nifti1Image(values, own), tmp_path / f"{name}.nii")
+    for name in ("far", "nan"):
+        with pytest.raises(NigraError, match=rf"{name}\.nii: a lesion mask has voxels where the maps lie"):
+            read_masks([tmp_path / "good.nii", tmp_path / f"{name}.nii"], SHAPE, affine)
 
 
 def test_a_file_that_is_no_mask_is_one_sentence(tmp_path: Path, affine: np.ndarray) -> None:

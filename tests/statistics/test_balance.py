@@ -85,6 +85,26 @@ def test_a_column_that_tells_nothing_keeps_its_row_and_says_why(rng):  # type: i
     assert found.loc[1, ["controls", "controls_missing", "patients"]].tolist() == [0, 17, 23]
 
 
+def test_a_group_that_does_not_vary_gives_welch_without_a_word_of_scipy(rng):  # type: ignore[no-untyped-def]
+    """Warnings are errors here; p by hand: with no spread in one group its degrees of freedom are the other's."""
+    table, group = cohort(rng)
+    patient = (group == "patient").to_numpy()
+    table["dose"] = np.where(patient, rng.normal(1, 1, len(group)), 0.3)
+    found = balance(table[["dose"]], group).iloc[0]
+    other = scipy.stats.ttest_1samp(table["dose"][patient], 0.3)
+    assert found["p"] == pytest.approx(other.pvalue)
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e300])
+def test_rounding_is_no_spread_and_overflow_no_balance(rng, scale):  # type: ignore[no-untyped-def]
+    table, group = cohort(rng)
+    table["odd"] = 1 + scale * rng.random(len(group))
+    found = balance(table[["odd"]], group).iloc[0]
+    assert np.isnan(found["difference"])
+    assert np.isnan(found["p"])
+    assert "no difference" in found["note"]
+
+
 def test_another_group_is_refused(rng):  # type: ignore[no-untyped-def]
     table, group = cohort(rng)
     with pytest.raises(NigraError, match="found prodromal"):

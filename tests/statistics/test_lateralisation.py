@@ -105,3 +105,14 @@ def test_nothing_to_compare():
     assert np.isnan(two.low)
     same = lateralisation(np.zeros(4), np.array([True, True, False, False]), **FAST)
     assert (same.estimate, same.low, same.high, same.p, same.p_sign) == (0, 0, 0, 1, 1)
+
+
+def test_the_interval_is_welch_s_and_a_side_all_alike_says_nothing_of_scipy(rng):
+    left, right = rng.normal(0.2, 0.1, 7), rng.normal(-0.1, 0.3, 5)
+    values, affected = np.r_[left, right], np.arange(12) < 7
+    oracle = scipy.stats.ttest_ind(left, right, equal_var=False).confidence_interval(0.95)
+    found = lateralisation(values, affected, 99, 0)
+    np.testing.assert_allclose([found.low, found.high], [oracle.low / 2, oracle.high / 2])
+    alike = lateralisation(np.r_[np.full(7, 0.3), right], affected, 99, 0)  # warnings are errors here
+    one = scipy.stats.ttest_1samp(right, 0.3).confidence_interval(0.95)
+    np.testing.assert_allclose([alike.low, alike.high], [(0.3 - one.high) / 2, (0.3 - one.low) / 2])

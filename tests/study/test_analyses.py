@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nigra.config import settings_from
 from nigra.errors import NigraError
 from nigra.files import read_tsv
 from nigra.study.analyses import TABLES, compared_scores, covariates_of, of_methods, tissues_of
@@ -91,6 +92,38 @@ def test_unknown_columns_are_named(study: Path) -> None:
     run = Run(study, settings(evaluation={"adjust_for": ["motion"]}))
     with pytest.raises(NigraError, match="motion"):
         compared_scores(run, read_tsv(study / "runs" / "quick" / "regions.tsv"))
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "sentence"),
+    [
+        ({"covariates": ["motion"]}, "covariates: motion"),
+        ({"adjust_for": ["motion"]}, "adjustment for motion"),
+        ({"reference": "mine"}, "reference: it is a method of the run .* but found mine"),
+        ({"disease": {"stage": "updrs"}}, "disease: updrs is a column of participants.tsv"),
+        ({"disease": {"stage": "grade"}}, "stage is 0 to 5.* found 9"),
+        ({"harmonise": True}, "harmonisation needs a column site"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_before_the_training(
+    tmp_path: Path, evaluation: dict[str, object], sentence: str
+) -> None:
+    folder = make_study(tmp_path / "study")
+    path = folder / "cohort" / "participants.tsv"
+    people = pd.read_csv(path, sep="\t")
+    people["grade"] = [np.nan] * len(CONTROLS) + [1, 2, 2, 9]
+    people.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    with pytest.raises(NigraError, match=sentence):
+        run_study(folder, settings(evaluation=evaluation))
+    assert not (folder / "runs").exists()
+
+
+def test_a_column_named_twice_is_refused() -> None:
+    for name in ("covariates", "adjust_for"):
+        with pytest.raises(NigraError, match="age is named 2 times"):
+            settings_from({"evaluation": {name: ["age", "sex", "age"]}})
+    with pytest.raises(NigraError, match="score is named 2 times"):
+        settings_from({"evaluation": {"disease": {"clinical": ["score", "score"]}}})
 
 
 def test_tissues_come_from_the_settings(study: Path) -> None:

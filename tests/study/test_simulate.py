@@ -232,7 +232,8 @@ def test_a_subject_that_trained_is_refused(study: Path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"participants": ["sub-P0"]}, "nobody can be planted into"),
+        ({"participants": ["sub-P0"]}, "sub-P0: participants planted into are test controls"),
+        ({"draws": 9}, "draws: 9 are wanted, but the run has"),
         ({"participants": ["sub-nobody"]}, "the cohort store has no subject sub-nobody"),
         ({"shapes": [{"kind": "region", "regions": ["putamen lift"]}]}, "did you mean putamen left"),
         ({"shapes": [{"kind": "sphere", "sizes": [500]}]}, "none of the shapes fits"),

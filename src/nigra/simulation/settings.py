@@ -45,6 +45,9 @@ class ShapeSettings(_Settings):
         for name, kind in (("regions", "region"), ("files", "mask"), ("moved", "mask"), ("smallest_mm3", "mask")):
             if getattr(self, name) and self.kind != kind:
                 raise ValueError(f"{name} is no setting of {self.kind}")
+        texts = [self.size_text(size) for size in self.sizes]  # what they are called in tables and files
+        if len(set(texts)) < len(texts):
+            raise ValueError(f"sizes are each their own, but two are {max(texts, key=texts.count)}")
         return self
 
     @property
@@ -82,6 +85,12 @@ class EffectSettings(_Settings):
     def _strengths_make_sense(self) -> "EffectSettings":
         if sorted(set(self.strengths)) != self.strengths:
             raise ValueError("strengths rise, each once")
+        if self.channels and not any(self.channels.values()):
+            raise ValueError(f"a change of 0 in {', '.join(self.channels)} changes nothing; give 1 or -1")
+        if self.kind == "multiply" and max(self.strengths) * min(self.channels.values(), default=0) < -1:
+            raise ValueError(
+                "multiplying by 1 - strength needs a strength of at most 1; beyond it values turn negative"
+            )
         largest = max(self.strengths) * max(map(abs, self.channels.values()), default=1)
         limit = {"texture": 1.0, "shrink": CONTRACTION_LIMIT}.get(self.kind)
         if limit and largest > limit:

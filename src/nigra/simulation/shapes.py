@@ -98,10 +98,10 @@ def read_masks(
         By name: the file's, and the part's number from 1 on.
 
     Raises:
-        NigraError: a file cannot be read, or nothing of all of them lies on the grid.
+        NigraError: a file cannot be read or has nothing on the grid, or all that is there is too small.
     """
     found: dict[str, Mask] = {}
-    for path in paths:
+    for path, name in zip(paths, _names(paths), strict=True):
         try:
             image = nib.as_closest_canonical(nib.load(path))
             inside = np.asarray(image.dataobj) > 0
@@ -110,16 +110,37 @@ def read_masks(
         if inside.ndim != 3:
             raise NigraError(f"{path.name}: a mask has three axes, but found {inside.ndim}; export it again.")
         on_grid = to_grid(inside.astype(np.int32), image.affine, grid, affine) > 0
+        if not on_grid.any():
+            raise NigraError(
+                f"{path}: a lesion mask has voxels where the maps lie, but found none; check its affine, or "
+                "take it off the list."
+            )
         labels, count = ndimage.label(on_grid, EVERY_SIDE) if parts == "each" else (on_grid, int(on_grid.any()))
         sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:] * voxel_mm3(affine)
         for number in np.flatnonzero(sizes >= smallest_mm3) + 1 if count else ():
-            found[f"{path.name.removesuffix('.gz').removesuffix('.nii')}-{number}"] = labels == number
+            found[f"{name}-{number}"] = labels == number
     if not found:
         raise NigraError(
-            f"{', '.join(path.name for path in paths)}: a lesion mask has voxels where the maps lie, but found "
-            f"none of {smallest_mm3:g} mm3 or more; check its affine, or lower the limit."
+            f"{', '.join(path.name for path in paths)}: a lesion has {smallest_mm3:g} mm3 or more, but found none "
+            "so large; lower smallest_mm3."
         )
     return found
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """A name for each file: its own, with its folder's in front where two files share it."""
+    own = [path.name.removesuffix(".gz").removesuffix(".nii") for path in paths]
+    names = [
+        name if own.count(name) == 1 else f"{path.parent.name}-{name}"
+        for path, name in zip(paths, own, strict=True)
+    ]
+    for path, name in zip(paths, names, strict=True):
+        if names.count(name) > 1:
+            raise NigraError(
+                f"{path}: a lesion mask has a name of its own among the files, but found {name} twice; name "
+                "each file once, or rename it."
+            )
+    return names
 
 
 def moved(mask: Mask, shift: Int[ndarray, "3"]) -> Mask | None:

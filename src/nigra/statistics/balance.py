@@ -84,18 +84,20 @@ def _numeric(values: ndarray, patient: ndarray) -> dict[str, object]:
     known = ~np.isnan(values)
     controls, patients = values[known & ~patient], values[known & patient]
     mean = [float(side.mean()) for side in (controls, patients)]
-    sd = [float(side.std(ddof=1)) if len(side) > 1 else np.nan for side in (controls, patients)]
+    with np.errstate(over="ignore"):  # a spread beyond what a float can hold is told below
+        sd = [float(side.std(ddof=1)) if len(side) > 1 else np.nan for side in (controls, patients)]
     row: dict[str, object] = {
         "controls_mean": mean[0], "controls_sd": sd[0], "patients_mean": mean[1], "patients_sd": sd[1],
         "measure": SMD, "test": WELCH,
     }  # fmt: skip
-    spread = np.sqrt((sd[0] ** 2 + sd[1] ** 2) / 2)
-    if not spread > 0:
+    spread = np.hypot(*sd) / np.sqrt(2)
+    if not 1e-9 * float(np.abs(mean).max()) < spread < np.inf:  # what is left of a constant by rounding
         return row | {"note": "one group does not vary, or has one subject: no difference in its units"}
     m, n = len(controls), len(patients)
     d = (mean[1] - mean[0]) / spread
     half = 1.959964 * np.sqrt((m + n) / (m * n) + d**2 / (2 * (m + n)))
-    p = scipy.stats.ttest_ind(patients, controls, equal_var=False).pvalue
+    # from the moments: of the values, scipy warns the user where one group does not vary
+    p = scipy.stats.ttest_ind_from_stats(mean[1], sd[1], n, mean[0], sd[0], m, equal_var=False).pvalue
     note = "not balanced" if abs(d) > LARGE else ""
     return row | {"difference": d, "low": d - half, "high": d + half, "p": float(p), "note": note}
 

@@ -8,13 +8,14 @@ written, and one left by earlier settings is deleted.
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pandas as pd
 
 from nigra.cohort.store import CONTROL, PATIENT
 from nigra.detection.settings import method_label
 from nigra.errors import NigraError
 from nigra.files import read_tsv, write_tsv
-from nigra.regions import Atlas, neuromorphometrics_tissues
+from nigra.regions import WHOLE_BRAIN, Atlas, neuromorphometrics_tissues
 from nigra.statistics.adjustment import adjust
 from nigra.statistics.balance import balance
 from nigra.statistics.calibration_panel import false_positives
@@ -27,12 +28,59 @@ from nigra.statistics.harmonisation import harmonise
 from nigra.statistics.site import predict_site
 from nigra.study.progress import Steps
 from nigra.study.run import Run
+from nigra.study.settings import INTENSITIES, REGIONAL_MEAN
 
 TABLES = ("comparison", "balance", "confounds", "site", "disease", "false_positives")
 """Names of the tables, each a ``.tsv`` of the run."""
 
 STEPS = 2
 """Steps of ``analyse``, for the count of a run's steps."""
+
+
+def rehearse(run: Run, atlas: Atlas) -> None:
+    """Ask the questions of made-up scores before the training, so that what they refuse is not told hours later.
+
+    Raises NigraError: columns the study does not have or that cannot be read, an unknown reference, sites or
+    controls that allow no harmonisation or adjustment, tissues of regions the atlas does not have.
+    """
+    settings, asked = run.settings.evaluation, run.settings.evaluation.disease
+    labels = [method.label for method in run.settings.methods]
+    labels += [method_label(INTENSITIES, REGIONAL_MEAN)] if REGIONAL_MEAN in run.settings.baselines else []
+    if settings.reference and settings.reference not in labels:
+        raise NigraError(
+            f"evaluation reference: it is a method of the run ({', '.join(labels)}), but found "
+            f"{settings.reference}; choose of these, or leave it empty."
+        )
+    covariates_of(run), tissues_of(run, atlas)
+    made_up = _made_up(run)
+    if settings.harmonise or settings.adjust_for:
+        compared_scores(run, made_up)
+    if PATIENT in set(made_up["group"]):
+        named = [asked.stage, *asked.clinical, asked.side]
+        usual = type(asked)()  # asked where there are such columns; others are asked for by name
+        unknown = set(named) - {usual.stage, *usual.clinical, usual.side, *run.cohort.participants}
+        if unknown:
+            found = ", ".join(map(str, run.cohort.participants))
+            raise NigraError(
+                f"evaluation disease: {min(unknown)} is a column of participants.tsv, but found {found}; name one "
+                "of these, or leave it out."
+            )
+        disease_questions(made_up, run.cohort.participants, asked.questions(), permutations=1, bootstraps=2)
+
+
+def _made_up(run: Run) -> pd.DataFrame:
+    """A region table of the run's subjects with scores drawn at random, of one method and two regions."""
+    group = run.cohort.participants.set_index("participant_id")["group"]
+    rows = [
+        (INTENSITIES, "made-up", name, group[name], draw.draw, set_, region)
+        for draw in run.draws
+        for set_, names in ((run.settings.calibration.controls, draw.train), ("test", draw.test))
+        for name in names
+        for region in (WHOLE_BRAIN, "another region")
+    ]
+    table = pd.DataFrame(rows, columns=["model", "detector", "participant_id", "group", "fold", "set", "region"])
+    table["percent"] = np.random.default_rng(0).uniform(1, 3, len(table))
+    return table
 
 
 def covariates_of(run: Run) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from nigra.statistics.disease import Questions
 
@@ -38,6 +38,14 @@ class AtlasSettings(Settings):
         return self
 
 
+def each_once(names: list[str] | None) -> list[str] | None:
+    """The columns, once it is known that none is named twice: its rows would count double."""
+    twice = [name for name in names or [] if (names or []).count(name) > 1]
+    if twice:
+        raise ValueError(f"a column is named once, but {twice[0]} is named {len(twice)} times")
+    return names
+
+
 class DiseaseSettings(Settings):
     """What is asked about patients; columns of participants.tsv, asked where the table has them."""
 
@@ -46,6 +54,8 @@ class DiseaseSettings(Settings):
     side: str = Field("more_affected_side", description="column of the body's more affected side: left, right")
     covariates: list[str] = Field(["age", "sex"], description="held fixed in the partial correlations")
     controls_as_zero: bool = Field(False, description="whether controls are stage 0 of the trend")
+
+    _once = field_validator("clinical", "covariates")(each_once)
 
     def questions(self) -> Questions:
         """As the statistics take them."""
@@ -74,6 +84,8 @@ class EvaluationSettings(Settings):
         False, description="ComBat over the column site, fitted on held-out controls (extra `harmonisation`)"
     )
     disease: DiseaseSettings = Field(DiseaseSettings(), description="stage, clinical scores, side")
+
+    _once = field_validator("covariates", "adjust_for")(each_once)
 
 
 class FigureSettings(Settings):

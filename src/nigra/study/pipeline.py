@@ -7,7 +7,7 @@ from rich.console import Console
 
 from nigra.detection.settings import ERROR
 from nigra.errors import NigraError
-from nigra.study.analyses import STEPS
+from nigra.study.analyses import STEPS, rehearse
 from nigra.study.calibrate import calibrate_all, refuse_conformal
 from nigra.study.evaluate import atlas_of, evaluate_all
 from nigra.study.execution import Execution
@@ -46,14 +46,14 @@ def check(run: Run, stages: tuple[str, ...]) -> None:
     """Refuse before anything is written, not after hours of training, what the stages could not do.
 
     Raises NigraError: no cohort, too few controls, no such device, no fitting atlas, a calibration that the
-    controls do not allow.
+    controls do not allow, questions that the participants do not answer.
     """
     all_fits(run)
     _ = run.device
     _refuse_too_few(run)
     refuse_conformal(run)
     if "evaluate" in stages:
-        atlas_of(run)
+        rehearse(run, atlas_of(run))
 
 
 def _refuse_too_few(run: Run) -> None:

@@ -107,10 +107,22 @@ class Plan:
         return found
 
     def check(self) -> None:
-        """Refuse before anything is written: not scored, unknown channels, regions, participants or masks."""
+        """Refuse before anything is written: not scored, unknown channels, regions, draws, people or masks."""
         for effect in self.settings.effects:
             channel_shares(effect, self.run.cohort.channels)
         self.run.cohort.rows(self.settings.participants)
+        if (self.settings.draws or 1) > len(self.run.draws):
+            raise NigraError(
+                f"draws: {self.settings.draws} are wanted, but the run has {len(self.run.draws)}; take fewer, or "
+                "null for all."
+            )
+        able = {name for draw in self.draws for name in self.controls(draw)}
+        strange = [name for name in self.settings.participants if name not in able]
+        if strange:
+            raise NigraError(
+                f"{strange[0]}: participants planted into are test controls of the draws used, but this is none; "
+                f"choose of {', '.join(sorted(able)[:12])}."
+            )
         _ = self.targets, self._regions, self._masks, self._allowed
 
     @cached_property
