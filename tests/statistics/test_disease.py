@@ -103,6 +103,8 @@ def test_controls_as_zero_and_columns_that_are_not_there(cohort):
     table = disease_questions(regions, people, asked, **FAST)
     tested = regions[regions["set"] == "test"]["participant_id"].nunique()
     assert cell(table, "trend, controls as stage 0", "SN left", "subjects") == tested > 24
+    assert "patients average more draws" in cell(table, "trend, controls as stage 0", "SN left", "note")
+    assert "average" not in cell(disease_questions(regions, people, **FAST), "trend", "SN left", "note")
     assert cell(table, "correlation", "", "note") == "the participants have no column updrs"
     assert cell(table, "lateralisation", "", "note") == "the participants have no column side"
 

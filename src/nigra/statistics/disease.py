@@ -31,6 +31,8 @@ COLUMNS = (
 
 Row = dict[str, object]
 
+UNEVEN = "patients average more draws than controls: skewed scores look higher for it; take the AUC for the groups"
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -50,12 +52,13 @@ class Questions:
 
 @dataclass(frozen=True)
 class Subjects:
-    """Tested subjects: ``scores`` pooled over the draws, NaN where there is none; ``people`` their rows."""
+    """Tested subjects: ``scores`` pooled over the ``draws``, NaN where there is none; ``people`` their rows."""
 
     regions: list[str]
     patient: Bool[ndarray, " n_subjects"]
     scores: Float[ndarray, "n_regions n_subjects"]
     people: pd.DataFrame
+    draws: int
 
 
 def disease_questions(
@@ -109,7 +112,7 @@ def read_subjects(regions: pd.DataFrame, participants: pd.DataFrame) -> Subjects
     if absent:
         raise NigraError(f"{absent[0]}: a subject scored stands in the participants, but found no row; add it.")
     scores = np.stack([complete(of_region)[1] for of_region in draws.scores_tested])
-    return Subjects(draws.regions, draws.patient[tested], scores[:, tested], known.loc[names])
+    return Subjects(draws.regions, draws.patient[tested], scores[:, tested], known.loc[names], len(draws.folds))
 
 
 def _row(question: str, variable: str, region: str = "", effect: str = "", answer: object = None) -> Row:
@@ -140,13 +143,13 @@ def _trends(of: Subjects, asked: Questions, permutations: int, bootstraps: int, 
     stage = stages(of.people[asked.stage])
     if asked.controls_as_zero:
         stage[~of.patient] = 0
-    group = of.patient | asked.controls_as_zero
+    group, uneven = of.patient | asked.controls_as_zero, asked.controls_as_zero and of.draws > 1
     for region, scores in zip(of.regions, of.scores, strict=True):
         reasons = {f"no {asked.stage}": np.isnan(stage), "no score": np.isnan(scores)}
         seen = group & ~np.isnan(stage) & ~np.isnan(scores)
         answer = trend(scores[seen], stage[seen], permutations, bootstraps, seed)
         row = _row(question, asked.stage, region, "Somers' D", answer) | _of(group, seen, reasons)
-        yield _noted(row, "fewer than two stages" if np.isnan(answer.p) else "")
+        yield _noted(row, "fewer than two stages" if np.isnan(answer.p) else "", UNEVEN if uneven else "")
 
 
 def _correlations(of: Subjects, column: str, covariates: Sequence[str]) -> Iterator[Row]:

@@ -226,8 +226,3 @@ def _site(regions: pd.DataFrame, site: pd.Series, seed: int) -> pd.DataFrame:
     except NigraError:
         return pd.DataFrame()
     return pd.DataFrame([vars(found)])
-
-
-def label_of(row: pd.Series) -> str:
-    """A row's method in pictures and sentences."""
-    return method_label(str(row["model"]), str(row["detector"]))
