@@ -174,5 +174,5 @@ def test_a_detector_may_be_asked_for_by_name() -> None:
     (method,) = [each for each in settings.methods if each.detector.label == "nigra-default"]
     assert method.detector.kind == "local-change"
     assert method.label == "intensities+nigra-default"
-    with pytest.raises(ValueError, match="nigra-defualt is no detector known by name"):
+    with pytest.raises(ValueError, match="no detector is known by the name nigra-defualt"):
         RunSettings.model_validate({"detectors": ["nigra-defualt"]})

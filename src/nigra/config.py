@@ -67,6 +67,8 @@ def settings_from(
 _PLAIN = {
     "model_type": "write its settings below it, as `name: value` lines",
     "list_type": "write a list, each item after a dash",
+    "too_short": "write at least one item, or leave it out",
+    "dict_type": "write `name: value` lines below it",
     "string_pattern_mismatch": "use letters, digits, dots, dashes and underscores, a letter or digit first",
 }
 """What pydantic says in terms of Python, said in terms of a study file."""

@@ -229,6 +229,14 @@ def test_a_subject_that_trained_is_refused(study: Path, monkeypatch) -> None:
         simulate(study, run_settings(), settings(seed=8), ONE)
 
 
+def test_a_strength_that_changes_no_voxel_is_said(study: Path) -> None:
+    effects = [{"kind": "blur", "strengths": [1e-9, 2]}]
+    plan = planted.Plan(Run(study, run_settings(), ONE), settings(effects=effects))
+    found = {target: plan.lesions(target) for target in plan.targets[:1]}
+    (sentence,) = plan.without_change(found)
+    assert sentence.startswith("Caution: blur of strength 1e-09 changes no voxel of sub-")
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -92,7 +92,10 @@ def _declared(names: list[str], controls: pd.DataFrame) -> list[str]:
     known = set(controls["participant_id"])
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise NigraError(f"{unknown[0]}: a test control is a control of the cohort, but found none so called.")
+        raise NigraError(
+            f"{unknown[0]}: a test control is a control of the cohort, but found it is none of them; choose of "
+            f"{', '.join(sorted(known)[:8])}{', ...' if len(known) > 8 else ''}."
+        )
     if len(known) - len(set(names)) < 2:
         raise NigraError("test_controls leave fewer than 2 controls to train on; name fewer.")
     return list(dict.fromkeys(names))

@@ -90,7 +90,7 @@ def _numeric(values: ndarray, patient: ndarray) -> dict[str, object]:
         "controls_mean": mean[0], "controls_sd": sd[0], "patients_mean": mean[1], "patients_sd": sd[1],
         "measure": SMD, "test": WELCH,
     }  # fmt: skip
-    spread = np.hypot(*sd) / np.sqrt(2)
+    spread = float(np.hypot(sd[0], sd[1])) / 2**0.5
     if not 1e-9 * float(np.abs(mean).max()) < spread < np.inf:  # what is left of a constant by rounding
         return row | {"note": "one group does not vary, or has one subject: no difference in its units"}
     m, n = len(controls), len(patients)

@@ -18,7 +18,7 @@ from nigra.provenance import hash_file, hash_settings
 from nigra.regions import Atlas
 from nigra.shapes import Mask
 from nigra.simulation.placing import Lesion, draw_lesions, seed_of
-from nigra.simulation.planting import COLUMNS, channel_shares, describe, truth
+from nigra.simulation.planting import COLUMNS, channel_shares, describe, plant, truth
 from nigra.simulation.settings import ShapeSettings, SimulationSettings
 from nigra.simulation.shapes import read_masks, voxel_mm
 from nigra.study.evaluate import atlas_of
@@ -223,6 +223,20 @@ class Plan:
             path.unlink()
         write_tsv(self.folder / "plantings.tsv", pd.concat(tables, ignore_index=True)[list(COLUMNS)])
         return found
+
+    def without_change(self, lesions: dict[Target, list[Lesion]]) -> list[str]:
+        """A caution for every strength so small that the planted volume of the first target is the scan itself."""
+        cohort, (target, own) = self.run.cohort, next(iter(lesions.items()))
+        volume = np.asarray(cohort.volumes[int(cohort.rows([target.name])[0])])
+        return [
+            f"Caution: {effect.label} of strength {strength:g} changes no voxel of {target.name}; what is found of "
+            "it is found without any change."
+            for effect in self.settings.effects
+            for strength in effect.strengths
+            if np.array_equal(
+                plant(volume, own, effect, strength, cohort.channels, cohort.mask, cohort.affine), volume
+            )
+        ]
 
     def _rows(self, target: Target, table: pd.DataFrame) -> pd.DataFrame:
         """Planting rows of a target, for each effect and strength."""

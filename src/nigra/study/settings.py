@@ -167,7 +167,7 @@ class RunSettings(Settings):
         unknown = [each for each in given if isinstance(each, str) and each not in NAMED]
         if unknown:
             raise ValueError(
-                f"{unknown[0]} is no detector known by name; give {', '.join(NAMED)}, or settings such as "
+                f"no detector is known by the name {unknown[0]}; give {', '.join(NAMED)}, or settings such as "
                 "{kind: z}"
             )
         return [NAMED[each] if isinstance(each, str) else each for each in given]

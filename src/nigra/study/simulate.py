@@ -78,6 +78,8 @@ def _simulate(plan: Plan, console: Console | None) -> None:
     with steps.step("draw places") as tick:
         lesions = plan.draw_all(tick)
     empty = len(plan.targets) - len(lesions)
+    for sentence in plan.without_change(lesions):
+        steps.say(sentence)
     if empty:
         steps.say(
             f"Caution: {empty} of {len(plan.targets)} shapes fit nowhere in their subject; they are left out."
