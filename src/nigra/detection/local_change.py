@@ -154,6 +154,9 @@ class LocalChange(Detector):
             weights = window.filters(theirs, at, change, self.ridge)
             answers[fold] = [window.apply(weights, each, at) for each in maps[fold]]
         spread = np.sqrt((answers**2).mean(axis=0))
+        # a control's own change is no part of the spread it is held against
+        left = np.sqrt(np.maximum(len(z) * spread**2 - answers**2, 1e-12) / (len(z) - 1))
+        answers *= spread / left
         spread[spread == 0] = np.inf  # a place that cannot change says nothing
         self.mean_[here, feature], self.sd_[here, feature] = mean[own], sd[own]
         self.spread_[here, feature] = spread
