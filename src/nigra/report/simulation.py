@@ -55,6 +55,8 @@ def contents(folder: Path) -> dict[str, Any]:
         by_method(read_tsv(folder / f"{name}.tsv", (*TEXT, "shape", "size", "effect")))
         for name in ("smallest_effect", "dose_response")
     )
+    path = folder / "advantage.tsv"
+    ahead = by_method(read_tsv(path, (*TEXT, "shape", "size", "effect"))) if path.exists() else pd.DataFrame()
     run, settings = read_sources(folder.parent), made["settings"]
     assets = files("nigra.report")
     return {
@@ -69,6 +71,7 @@ def contents(folder: Path) -> dict[str, Any]:
         "pictures": [
             Picture(embed(folder / "figures" / stem), title, alt) for stem, title, alt in PICTURES
         ],
+        "advantage": advantage_table(ahead) if len(ahead) else None,
         "smallest": smallest_table(smallest),
         "curves": curve_table(curves),
         "settings": pairs("settings", ("Setting", "Value"), flatten(settings)),
@@ -119,6 +122,23 @@ def strength_words(row: dict[Any, Any]) -> str:
     low, high = (f"{row[end]:.2g}" if np.isfinite(row[end]) else f"beyond {row['strongest']:g}"
                  for end in ("low", "high"))  # fmt: skip
     return f"{row['estimate']:.2g} ({low} to {high})"
+
+
+def advantage_table(ahead: pd.DataFrame) -> Table:
+    """``advantage.tsv``, the most sensitive method first."""
+    heads = ("Method", "Effect", "Shape", "Size", "Sensitivity", "Reference", "Its sensitivity", "Ratio",
+             "95 % interval", "Conditions", "Subjects")  # fmt: skip
+    rows = []
+    for row in ahead.sort_values("ratio", ascending=False, kind="stable").to_dict("records"):
+        low, high = number(row["low"]), number(row["high"])
+        rows.append([
+            Cell(str(row["model"])), *(Cell("all" if pd.isna(row[k]) else str(row[k])) for k in
+                                       ("effect", "shape", "size")),
+            number(row["sensitivity"], 3), Cell(str(row["reference"])), number(row["reference_sensitivity"], 3),
+            number(row["ratio"]), low if low.mark else Cell(f"{low.text} to {high.text}", low.key),
+            count(row["conditions"]), count(row["subjects"]),
+        ])  # fmt: skip
+    return Table("advantage", heads, rows, frozenset((4, 6, 7, 8, 9, 10)), long=True)
 
 
 def smallest_table(smallest: pd.DataFrame) -> Table:

@@ -19,6 +19,7 @@ from nigra.figures.style import save
 from nigra.files import read_tsv, write_json, write_tsv
 from nigra.provenance import record, refuse_fitted
 from nigra.report.simulation import build_simulation_page
+from nigra.simulation.advantage import advantage, best_reference
 from nigra.simulation.dose_response import KEYS, dose_response, froc, smallest_effect
 from nigra.simulation.placing import Lesion
 from nigra.simulation.planting import plant, truth
@@ -30,7 +31,7 @@ from nigra.study.planted import Plan, Target
 from nigra.study.progress import Steps, between
 from nigra.study.run import Run, cores
 from nigra.study.score import methods_of, models_of, scores_of
-from nigra.study.settings import ModelSettings, RunSettings
+from nigra.study.settings import INTENSITIES, ModelSettings, RunSettings
 from nigra.training import Tick, limit_threads
 
 TEXT = ("participant_id", "model", "detector", "shape", "size", "effect", "region", "source")
@@ -150,7 +151,7 @@ def _examine(
 def write_tables(
     plan: Plan, lesions: dict[Target, list[Lesion]]
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Write ``lesions.tsv`` and, from it, ``dose_response.tsv``, ``smallest_effect.tsv`` and ``froc.tsv``."""
+    """Write ``lesions.tsv`` and, from it, ``dose_response``, ``smallest_effect``, ``advantage``, ``froc``."""
     files = [_files(plan, model, target) for model in models_of(plan.run) for target in lesions]
     for path in set((plan.folder / "targets").glob("*/*.tsv")) - {path for pair in files for path in pair}:
         path.unlink()  # of earlier settings
@@ -173,6 +174,11 @@ def write_tables(
     write_tsv(plan.folder / "dose_response.tsv", curves)
     write_tsv(plan.folder / "smallest_effect.tsv", smallest)
     write_tsv(plan.folder / "froc.tsv", clusters)
+    (plan.folder / "advantage.tsv").unlink(missing_ok=True)
+    reference = best_reference(found, [(INTENSITIES, name) for name in plan.run.settings.baselines])
+    if reference is not None:
+        ahead = advantage(found, reference, bootstrap=settings.bootstrap, seed=settings.seed)
+        write_tsv(plan.folder / "advantage.tsv", ahead)
     given = settings.model_dump(mode="json")
     inputs = {"cohort/volumes.npy": plan.run.cohort.digest, f"atlas {plan.atlas.space}": plan.atlas.source}
     write_json(plan.folder / "simulation.json", record("simulate", given, inputs))
