@@ -58,7 +58,7 @@ class ShapeSettings(_Settings):
     def size_text(self, size: float | None) -> str:
         """A size in words.
 
-        >>> ShapeSettings(kind="sphere", sizes=[6]).size_text(6)
+        >>> ShapeSettings(kind="sphere", sizes=[6]).size_text(6.0)
         '6 mm'
         """
         if size is None:
