@@ -22,6 +22,7 @@ SRC = ROOT / "src" / "nigra"
 MODULES = sorted(path for path in SRC.rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
 
 TESTED_ELSEWHERE = {
+    "test_cli": ["flags"],
     "test_config": ["study/evaluation_settings", "study/settings"],
     "test_examples": ["units/source"],
     "cohort/test_manifest": ["cohort/scan"],

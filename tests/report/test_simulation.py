@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from nigra.report.simulation import curve_table, in_brief, smallest_table, smallest_words
+from nigra.report.simulation import advantage_words, curve_table, in_brief, smallest_table, smallest_words
 from nigra.simulation.dose_response import dose_response, smallest_effect
 from tests.simulation.test_dose_response import CURVES, lesion_table
 
@@ -48,3 +48,14 @@ def test_tables_show_what_is_planted_beside_chance() -> None:
     assert [cell.text for cell in row[6:7] + row[8:]] == ["0.500", "0.020", "0.033", "3", "6"]
     smallest = smallest_table(smallest_effect(lesion_table(), 0.5, 100))
     assert [row[5].text for row in smallest.rows] == ["0.20", "0.20"]
+
+
+def test_who_finds_more_than_the_best_baseline_is_said_by_the_interval() -> None:
+    rows = [("net", 1.4, 1.1, 1.7), ("other", 1.2, 0.9, 1.5), ("intensities+z", 1.0, 1.0, 1.0)]
+    table = pd.DataFrame(rows, columns=["model", "ratio", "low", "high"]).assign(
+        reference="intensities+z", effect=np.nan, conditions=16
+    )
+    (sentence,) = advantage_words(table)
+    assert "net 1.40 times as much (1.10 to 1.70)" in sentence
+    assert "other" not in sentence
+    assert advantage_words(table.assign(low=0.5))[0].startswith("No method finds more than intensities+z")

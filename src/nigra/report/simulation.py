@@ -67,7 +67,7 @@ def contents(folder: Path) -> dict[str, Any]:
         "synthetic": run.synthetic,
         "rate": f"{100 * settings['rate']:g}",
         "share": f"{100 * settings['found_share']:g}",
-        "brief": in_brief(curves, smallest),
+        "brief": in_brief(curves, smallest, ahead),
         "pictures": [
             Picture(embed(folder / "figures" / stem), title, alt) for stem, title, alt in PICTURES
         ],
@@ -82,7 +82,9 @@ def contents(folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def in_brief(curves: pd.DataFrame, smallest: pd.DataFrame) -> list[tuple[str, list[str]]]:
+def in_brief(
+    curves: pd.DataFrame, smallest: pd.DataFrame, ahead: pd.DataFrame | None = None
+) -> list[tuple[str, list[str]]]:
     """By effect and shape, the smallest strength of which each method finds half, the most sensitive first."""
     subjects = int(curves["subjects"].max())
     healthy = f"{subjects} controls" if subjects > 1 else "one control"
@@ -90,10 +92,30 @@ def in_brief(curves: pd.DataFrame, smallest: pd.DataFrame) -> list[tuple[str, li
     if subjects < FEW_SUBJECTS:
         sentences.append(f"With fewer than {FEW_SUBJECTS} subjects intervals are too narrow to rank methods by.")
     said = [("What was done", sentences)]
+    if ahead is not None and len(ahead):
+        said.append(("Against the best baseline", advantage_words(ahead)))
     own = smallest[smallest["measure"] == "sensitivity_matched"]
     for (effect, shape, size), rows in own.groupby(["effect", "shape", "size"], sort=False):
         said.append((f"{effect}, {shape} {size}", smallest_words(rows)))
     return said
+
+
+def advantage_words(ahead: pd.DataFrame) -> list[str]:
+    """Who finds more than the best baseline over all that counts, by the interval of the ratio."""
+    whole = ahead[ahead["effect"].isna() & (ahead["model"] != ahead["reference"])]
+    more = whole[whole["low"] > 1].sort_values("ratio", ascending=False)
+    reference, conditions = ahead["reference"].iloc[0], int(whole["conditions"].max()) if len(whole) else 0
+    if more.empty:
+        return [
+            f"No method finds more than {reference}, by the interval of the ratio over {conditions} conditions."
+        ]
+    each = ", ".join(
+        f"{row['model']} {row['ratio']:.2f} times as much ({row['low']:.2f} to {row['high']:.2f})"
+        for row in more.to_dict("records")
+    )
+    return [
+        f"More than {reference}, the baseline that finds most: {each}; {conditions} conditions, 95 % intervals."
+    ]
 
 
 def smallest_words(rows: pd.DataFrame) -> list[str]:
