@@ -44,8 +44,11 @@ class LocalChange(Detector):
         grid: where locations lie; None: nowhere near each other, each is judged by itself.
         diameter_mm: of the ball that changes.
         effect: size of the changes looked for, in the units of the codes (0.04 of intensities scaled to 0-1).
-        window_mm, spacing_mm: radius of the window, and distance of its points along each axis.
-        blur_mm, pooling_mm, sharing_mm: standard deviations of the Gaussians of steps 1, 2 (``matched_filter``), 4.
+        blur_mm: standard deviation of the Gaussian of step 1.
+        window_mm: radius of the window.
+        spacing_mm: distance of the window's points along each axis.
+        pooling_mm: standard deviation of the Gaussian of step 2 (``matched_filter``).
+        sharing_mm: standard deviation of the Gaussian of step 4.
         ridge: added to the covariance of blurred z.
         folds: of controls, by their order, whose left-out filters tell the sd of the change.
         tails: degrees of freedom of both Student-t distributions.

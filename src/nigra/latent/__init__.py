@@ -1,0 +1,1 @@
+"""The latent space: code tables, numbers, probes, embeddings and how far these can be trusted."""

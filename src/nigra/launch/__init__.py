@@ -1,0 +1,1 @@
+"""Tasks of a run on this machine or on a SLURM cluster."""
