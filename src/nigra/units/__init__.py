@@ -1,9 +1,14 @@
-"""What a model sees of a volume, patches or slices: locate, cut, put back; and pairs of them."""
+"""What a model sees of a volume, patches, cubes, slices, hemispheres: locate, cut, put back; and pairs of them."""
 
+from nigra.units.cubes import Cubes
+from nigra.units.hemispheres import Hemispheres
 from nigra.units.patches import Patches
 from nigra.units.slices import Slices
 from nigra.units.source import Source
 
-Unit = Patches | Slices
+Centred = Patches | Cubes
+"""Units centred on a voxel, so that every voxel has one of its own."""
 
-__all__ = ["Patches", "Slices", "Source", "Unit"]
+Unit = Centred | Slices | Hemispheres
+
+__all__ = ["Centred", "Cubes", "Hemispheres", "Patches", "Slices", "Source", "Unit"]

@@ -96,3 +96,59 @@ def scatter(values, locations, half, total, count):
                 count[h, w, p] += 1
                 for k in range(values.shape[1]):
                     total[k, h, w, p] += values[n, k, i, j]
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+@no_type_check
+def gather_cubes(volumes, mask, gain, offset, low, high, rows, locations, half, out):
+    """Fill ``out`` (n, C, size, size, size) with scaled cubes of volumes (subjects, C, x, y, z).
+
+    Beyond the border the nearest voxel is repeated.
+    """
+    last_x, last_y, last_z = mask.shape[0] - 1, mask.shape[1] - 1, mask.shape[2] - 1
+    size = 2 * half + 1
+    for n in numba.prange(rows.shape[0]):
+        row, x0, y0, z0 = rows[n], locations[n, 0] - half, locations[n, 1] - half, locations[n, 2] - half
+        for i in range(size):
+            x = min(max(x0 + i, 0), last_x)
+            for j in range(size):
+                y = min(max(y0 + j, 0), last_y)
+                for k in range(size):
+                    z = min(max(z0 + k, 0), last_z)
+                    inside = mask[x, y, z]
+                    for c in range(volumes.shape[1]):
+                        value = min(max(volumes[row, c, x, y, z] * gain[c] + offset[c], low), high)
+                        out[n, c, i, j, k] = value if inside else np.float32(0)
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+@no_type_check
+def cube_windows(planes, subjects, locations, out):
+    """Fill ``out`` (n, C, size, size, size) from padded sagittal planes (subjects, x, C, y, z)."""
+    size = out.shape[2]
+    for n in numba.prange(subjects.shape[0]):
+        x, y, z = locations[n, 0], locations[n, 1], locations[n, 2]
+        for c in range(out.shape[1]):
+            for i in range(size):
+                window = planes[subjects[n], x + i, c, y : y + size, z : z + size]
+                for j in range(size):
+                    for k in range(size):
+                        out[n, c, i, j, k] = window[j, k]
+
+
+@numba.njit(nogil=True, cache=True)
+@no_type_check
+def scatter_cubes(values, locations, half, total, count):
+    """Add cubes (n, K, size, size, size) onto ``total`` (K, x, y, z); voxels beyond it are dropped.
+
+    Runs in one thread and adds in the order of the cubes, so the result does not depend on a schedule.
+    """
+    size = 2 * half + 1
+    for n in range(values.shape[0]):
+        x0, y0, z0 = locations[n, 0] - half, locations[n, 1] - half, locations[n, 2] - half
+        for i in range(max(0, -x0), min(size, count.shape[0] - x0)):
+            for j in range(max(0, -y0), min(size, count.shape[1] - y0)):
+                for k in range(max(0, -z0), min(size, count.shape[2] - z0)):
+                    count[x0 + i, y0 + j, z0 + k] += 1
+                    for c in range(values.shape[1]):
+                        total[c, x0 + i, y0 + j, z0 + k] += values[n, c, i, j, k]

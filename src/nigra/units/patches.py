@@ -1,15 +1,14 @@
 """Patches: squares in one plane, each centred on a voxel (mlcn2021: 15 x 15 axial)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.ndimage import maximum_filter
 
-from nigra.errors import NigraError
 from nigra.shapes import Mask
+from nigra.units.centres import ball, centres, mirrored, require_odd
 from nigra.units.kernels import gather, scatter
 from nigra.units.planes import FIXED_AXIS, Plane, location_last, planes_last
 from nigra.units.source import Source
@@ -27,9 +26,11 @@ class Patches:
     size: int = 15
     plane: Plane = "axial"
 
+    centred: ClassVar[bool] = True
+    """Whether every voxel has a unit of its own, the one centred on it."""
+
     def __post_init__(self) -> None:
-        if self.size < 1 or self.size % 2 == 0:
-            raise NigraError(f"patch size is {self.size}; choose an odd one, so that a patch has a centre.")
+        require_odd("patch", self.size)
 
     @property
     def half(self) -> int:
@@ -40,23 +41,26 @@ class Patches:
         """Height and width of a unit, whatever the volume's shape."""
         return self.size, self.size
 
+    def unit_channels(self, channels: int) -> int:
+        """Channels of a unit: those of the scan."""
+        return channels
+
     def locate(self, mask: Mask, stride: int = 1) -> Int[ndarray, "n 3"]:
         """Centres: every voxel of the mask; with a ``stride``, every so-manieth pixel of a plane, both ways.
 
         With a stride, centres just outside the mask are kept where their patch still shows a part of it, so that
         no voxel of the mask is left without a patch.
         """
-        if stride == 1:
-            return np.argwhere(mask)
-        if stride > self.size:
-            raise NigraError(f"stride {stride} is longer than the patch ({self.size}); choose at most {self.size}.")
-        fixed = FIXED_AXIS[self.plane]
-        shown = maximum_filter(mask, size=[1 if axis == fixed else self.size for axis in range(3)])
-        for axis in set(range(3)) - {fixed}:
-            index = np.arange(mask.shape[axis])
-            chosen = (index % stride == 0) | (index == index[-1])  # the last one, or the far border would be missed
-            shown &= np.expand_dims(chosen, [other for other in range(3) if other != axis])
-        return np.argwhere(shown)
+        extent = tuple(1 if axis == FIXED_AXIS[self.plane] else self.size for axis in range(3))
+        return centres(mask, extent, stride)
+
+    def mirrored(self, locations: Int[ndarray, "n 3"], source: Source) -> Int[ndarray, "n 3"]:
+        """The voxels across the midline; the patches there are shown as they are, not flipped."""
+        return mirrored(locations, source.mirror_sum)
+
+    def neighbours(self, distance: float) -> Int[ndarray, "shifts 3"]:
+        """Shifts to the locations at most ``distance`` voxels away, in the plane and across planes."""
+        return ball(distance)
 
     def cut(
         self, source: Source, rows: Int[ndarray, " n"], locations: Int[ndarray, "n 3"]

@@ -14,11 +14,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from nigra.units.kernels import lay_out, windows
-from nigra.units.patches import Patches
-from nigra.units.planes import FIXED_AXIS, in_plane_shape, location_last, planes_last
-from nigra.units.slices import Slices
-from nigra.units.source import Source
+from nigra.units import Centred, Cubes, Hemispheres, Slices, Source, Unit
+from nigra.units.hemispheres import LEFT, RIGHT
+from nigra.units.kernels import cube_windows, lay_out, windows
+from nigra.units.planes import FIXED_AXIS, Plane, in_plane_shape, location_last, planes_last
 
 LOG = logging.getLogger(__name__)
 
@@ -29,77 +28,88 @@ DEVICE_SHARE = 0.5
 """Share of a GPU's free memory that subjects may take; the rest is the model's."""
 
 Cut = Callable[[np.ndarray, np.ndarray], Tensor]
-"""Rows of the cohort and locations to units (n, C, height, width) on the device, float32, contiguous."""
+"""Rows of the cohort and locations to units (n, C, *unit shape) on the device, float32, contiguous."""
 
 
 @dataclass(frozen=True)
 class Resident:
-    """Scaled, masked planes of some subjects, padded so that patches at the border are windows too.
+    """Scaled, masked planes of some subjects, padded so that patches and cubes at the border are windows too.
 
+    Cubes are windows of sagittal planes; hemispheres are held as planes of their own, left before right.
     ``subject`` turns a row of the cohort into an index of ``planes``, -1 where that row is not held.
     """
 
-    unit: Patches | Slices
+    unit: Unit
     planes: Float[Tensor, "subjects planes channels height width"]
     subject: Int[ndarray, " n_subjects"]
     shape: tuple[int, int, int]
 
     @classmethod
-    def of(
-        cls, source: Source, unit: Patches | Slices, rows: Int[ndarray, " subjects"], device: str = "cpu"
-    ) -> "Resident":
+    def of(cls, source: Source, unit: Unit, rows: Int[ndarray, " subjects"], device: str = "cpu") -> "Resident":
         """Read, scale and mask the subjects ``rows``; one after the other, so only one more is in memory."""
-        half = _half(unit)
-        mask, limits = planes_last(source.mask, unit.plane), (np.float32(source.low), np.float32(source.high))
+        if isinstance(unit, Hemispheres):
+            unit.require_midline(source)
         shape = (len(rows), *_planes_shape(source, unit))
         # numpy asks the system for huge pages, torch does not: a patch lies on several small ones
         on_cpu = torch.device(device).type == "cpu"
         planes = torch.from_numpy(np.empty(shape, np.float32)) if on_cpu else torch.empty(shape, device=device)
-        one = np.empty(planes.shape[1:], np.float32)
         for index, row in enumerate(rows):
-            volume = planes_last(source.volumes[row], unit.plane)
-            lay_out(volume, mask, source.gain, source.offset, *limits, half, one)
-            planes[index].copy_(torch.from_numpy(one))
+            planes[index].copy_(torch.from_numpy(_laid_out(source, unit, int(row))))
         subject = np.full(len(source.volumes), -1)
         subject[rows] = np.arange(len(rows))
         return cls(unit, planes, subject, source.shape)
 
     def cut(
         self, rows: Int[ndarray, " n"], locations: Int[ndarray, "n axes"]
-    ) -> Float[Tensor, "n channels unit_height unit_width"]:
+    ) -> Float[Tensor, "n channels *unit_shape"]:
         """The values of ``unit.cut(source, rows, locations)``, bit for bit, on the device.
 
         Raises:
             ValueError: a subject that is not held, or a location outside the volume.
         """
         subjects = self.subject[rows]
-        last = [self.shape[FIXED_AXIS[self.unit.plane]]] if isinstance(self.unit, Slices) else self.shape
-        if (subjects < 0).any() or (locations < 0).any() or (locations >= last).any():
+        if (subjects < 0).any() or (locations < 0).any() or (locations >= self._ends()).any():
             raise ValueError("units were asked for of a subject that is not held, or outside the volume")
         if isinstance(self.unit, Slices):
-            return self.planes[self._index(subjects), self._index(locations[:, 0])]
-        where = location_last(locations, self.unit.plane)
+            shown = self.unit.shown(locations, self.shape)
+            return self.planes[self._index(subjects)[:, None], self._index(shown)].flatten(1, 2)
+        if isinstance(self.unit, Hemispheres):
+            return self.planes[self._index(subjects), self._index(2 * locations[:, 0] + locations[:, 1])]
+        cubes = isinstance(self.unit, Cubes)
+        where = np.ascontiguousarray(locations) if cubes else location_last(locations, _plane(self.unit))
         if self.planes.device.type == "cpu":
             return self._copied(self.unit, subjects, where)
         return self._indexed(self.unit, subjects, where)
 
-    def _copied(self, unit: Patches, subjects: np.ndarray, where: np.ndarray) -> Tensor:
-        """Patches by the compiled loop, in the computer's memory."""
-        out = np.empty((len(subjects), self.planes.shape[2], unit.size, unit.size), np.float32)
-        windows(self.planes.numpy(), subjects, where, out)
+    def _copied(self, unit: Centred, subjects: np.ndarray, where: np.ndarray) -> Tensor:
+        """Patches or cubes by the compiled loop, in the computer's memory."""
+        out = np.empty((len(subjects), self.planes.shape[2], *unit.unit_shape(self.shape)), np.float32)
+        loop = cube_windows if isinstance(unit, Cubes) else windows
+        loop(self.planes.numpy(), subjects, where, out)
         return torch.from_numpy(out)
 
-    def _indexed(self, unit: Patches, subjects: np.ndarray, where: np.ndarray) -> Tensor:
-        """Patches by torch's indexing of a view of all windows, on any device."""
+    def _indexed(self, unit: Centred, subjects: np.ndarray, where: np.ndarray) -> Tensor:
+        """Patches or cubes by torch's indexing of a view of all windows, on any device."""
         view = self.planes.unfold(3, unit.size, 1).unfold(4, unit.size, 1)
-        h, w, p = (self._index(column) for column in where.T)
-        return view[self._index(subjects), p, :, h, w].contiguous()
+        first, second, third = (self._index(column) for column in where.T)
+        if isinstance(unit, Cubes):
+            # (subjects, x, C, y, z, size along y, z, x): the last axis comes to its place once they are chosen
+            view = view.unfold(1, unit.size, 1)
+            return view[self._index(subjects), first, :, second, third].movedim(-1, 2).contiguous()
+        return view[self._index(subjects), third, :, first, second].contiguous()
 
     def _index(self, numbers: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(numbers)).to(self.planes.device, non_blocking=True)
 
+    def _ends(self) -> tuple[int, ...]:
+        """What each axis of a location stays below."""
+        if self.unit.centred:
+            return self.shape
+        depth = self.shape[FIXED_AXIS[_plane(self.unit)]]
+        return (depth, 2) if isinstance(self.unit, Hemispheres) else (depth,)
 
-def reader(source: Source, unit: Patches | Slices, rows: Int[ndarray, " subjects"], device: str = "cpu") -> Cut:
+
+def reader(source: Source, unit: Unit, rows: Int[ndarray, " subjects"], device: str = "cpu") -> Cut:
     """How to cut units of the subjects ``rows`` for a model on ``device``.
 
     The subjects are held there where they fit (``HOST_BYTES``, ``DEVICE_SHARE``); else every unit is read from the
@@ -114,18 +124,42 @@ def reader(source: Source, unit: Patches | Slices, rows: Int[ndarray, " subjects
     return lambda rows, locations: torch.from_numpy(unit.cut(source, rows, locations)).to(device)
 
 
-def held_bytes(source: Source, unit: Patches | Slices, subjects: int) -> int:
+def held_bytes(source: Source, unit: Unit, subjects: int) -> int:
     """Memory that a ``Resident`` of so many subjects takes."""
     return 4 * subjects * int(np.prod(_planes_shape(source, unit)))
 
 
-def _planes_shape(source: Source, unit: Patches | Slices) -> tuple[int, int, int, int]:
-    height, width = (n + 2 * _half(unit) for n in in_plane_shape(source.shape, unit.plane))
-    return source.shape[FIXED_AXIS[unit.plane]], source.volumes.shape[1], height, width
+def _planes_shape(source: Source, unit: Unit) -> tuple[int, int, int, int]:
+    """Planes, channels, height and width of one subject."""
+    depth, channels, half = source.shape[FIXED_AXIS[_plane(unit)]], source.volumes.shape[1], _half(unit)
+    if isinstance(unit, Hemispheres):
+        return 2 * depth, channels, *unit.unit_shape(source.shape)
+    height, width = (n + 2 * half for n in in_plane_shape(source.shape, _plane(unit)))
+    return depth + 2 * half * isinstance(unit, Cubes), channels, height, width
 
 
-def _half(unit: Patches | Slices) -> int:
-    return unit.half if isinstance(unit, Patches) else 0
+def _laid_out(source: Source, unit: Unit, row: int) -> Float[ndarray, "planes channels height width"]:
+    """One subject's planes: its own, those beyond the border for cubes, their halves for hemispheres."""
+    plane, half = _plane(unit), _half(unit)
+    volume = planes_last(source.volumes[row], plane)
+    channels, height, width, depth = volume.shape
+    planes = np.empty((depth, channels, height + 2 * half, width + 2 * half), np.float32)
+    limits = np.float32(source.low), np.float32(source.high)
+    lay_out(volume, planes_last(source.mask, plane), source.gain, source.offset, *limits, half, planes)
+    if isinstance(unit, Cubes):
+        return planes[np.clip(np.arange(-half, depth + half), 0, depth - 1)]
+    if isinstance(unit, Hemispheres):
+        halves = np.stack([unit.halve(planes, side) for side in (LEFT, RIGHT)], axis=1)
+        return halves.reshape(-1, *halves.shape[2:])
+    return planes
+
+
+def _plane(unit: Unit) -> Plane:
+    return "sagittal" if isinstance(unit, Cubes) else unit.plane
+
+
+def _half(unit: Unit) -> int:
+    return 0 if isinstance(unit, Slices | Hemispheres) else unit.half
 
 
 def _room(device: str) -> int:

@@ -9,6 +9,7 @@ from numpy import ndarray
 from nigra.cohort.store import Cohort
 from nigra.preparation.scaling import IntensityScaling
 from nigra.shapes import Mask, Volumes
+from nigra.units.planes import midline_of, mirror_sum
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Source:
     offset: Float[ndarray, " channels"]
     low: float = -np.inf
     high: float = np.inf
+    midline: float | None = None
+    """The x index where the sides of the brain meet; None: the middle of the grid."""
 
     @classmethod
     def plain(cls, volumes: Volumes, mask: Mask | None = None) -> "Source":
@@ -36,7 +39,15 @@ class Source:
     def scaled(cls, cohort: Cohort, scaling: IntensityScaling) -> "Source":
         """The cohort's volumes on the 0-1 scale fitted on training controls."""
         low, high = (0.0, 1.0) if scaling.clip else (-np.inf, np.inf)
-        return cls(cohort.volumes, cohort.mask, scaling.gain, scaling.offset, low, high)
+        return cls(
+            cohort.volumes,
+            cohort.mask,
+            scaling.gain,
+            scaling.offset,
+            low,
+            high,
+            midline_of(cohort.affine, cohort.mask.shape),
+        )
 
     def unclipped(self) -> "Source":
         """The same scale without its ends: what lies beyond them is what a detector looks for."""
@@ -47,6 +58,11 @@ class Source:
         """Shape (x, y, z) of one volume."""
         x, y, z = self.mask.shape
         return x, y, z
+
+    @property
+    def mirror_sum(self) -> int:
+        """The x index of any voxel plus that of its mirror image across the midline."""
+        return mirror_sum(self.midline, self.mask.shape[0])
 
     def volume(self, row: int) -> Float[ndarray, "channels x y z"]:
         """One subject's volume on the scale the models see."""
