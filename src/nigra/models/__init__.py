@@ -1,1 +1,1 @@
-"""Auto-encoders and siamese auto-encoders: blocks, the two wrappers, the exact published presets."""
+"""Models: compositions of an architecture and the terms it is trained with; the published ones as presets."""

@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from nigra.errors import NigraError
 from nigra.files import atomic, read_json, write_json
-from nigra.models.published import build
+from nigra.models.composition import Composition, build
+from nigra.models.published import preset
 from nigra.models.siamese import Model
 from nigra.preparation.scaling import IntensityScaling
 
@@ -47,17 +49,32 @@ def save(folder: Path, trained: Trained, description: dict[str, Any]) -> None:
     """Write ``model.safetensors`` and ``model.json``; the JSON, written last, says that the model is whole.
 
     Args:
-        description: ``preset``, ``channels``, ``shape`` to build it again, and whatever else documents it.
+        description: ``composition`` (as ``model_dump`` gives it) or ``preset`` (its name), ``channels`` and
+            ``shape`` of a unit, to build it again, and whatever else documents it.
     """
     write_tensors(folder / "model.safetensors", trained.model.state_dict())
     content = {**description, "scaling": trained.scaling.to_json(), "trained_on": list(trained.trained_on)}
     write_json(folder / "model.json", content)
 
 
+def composition_of(folder: Path) -> Composition:
+    """What the saved model of a folder is composed of; one saved without a composition is the preset it names."""
+    path = folder / "model.json"
+    content = read_json(path)
+    if "composition" not in content:
+        return preset(content["preset"]).composition
+    try:
+        return Composition.model_validate(content["composition"])
+    except ValidationError as error:
+        raise NigraError(
+            f"{path} holds no composition of a model ({error.errors()[0]['msg']}); train again."
+        ) from error
+
+
 def load(folder: Path) -> Trained:
     """Read a model back, in evaluation mode."""
     content = read_json(folder / "model.json")
-    model = build(content["preset"], content["channels"], tuple(content["shape"]))
+    model = build(composition_of(folder), content["channels"], tuple(content["shape"]))
     tensors = read_tensors(folder / "model.safetensors")
     try:
         model.load_state_dict(tensors)
