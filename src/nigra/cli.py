@@ -13,8 +13,9 @@ from nigra.flags import add_flags, flags_given
 DISCLAIMER = "Research use only, not a medical device."
 EXIT_CODES = """exit codes:
   0  done
-  1  doctor found faults
+  1  doctor found faults; a launched run has tasks that failed
   2  the input breaks a rule; one sentence on stderr says which and what to do
+  75  a task was stopped by a signal; the same command goes on where it stopped
   130  interrupted; the same command goes on where it stopped"""
 
 
@@ -62,7 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_prepare(commands)
     _add_run(commands)
+    _add_task(commands)
     _add_simulate(commands)
+    _add_explore(commands)
     _add_settings(commands)
     _add_bench(commands)
     return parser
@@ -174,6 +177,7 @@ def _prepare(parsed: argparse.Namespace) -> None:
 
 
 def _add_run(commands: Any) -> None:
+    from nigra.launch.settings import LaunchSettings
     from nigra.study.execution import Execution
 
     stages = {
@@ -193,9 +197,11 @@ def _add_run(commands: Any) -> None:
             "--resume", action="store_true", help="take up what is done; so it is without this flag too"
         )
         add_flags(parser, Execution)
+        if name in ("run", "train", "score"):
+            add_flags(parser.add_argument_group("where its tasks are done"), LaunchSettings)
 
 
-def _run(parsed: argparse.Namespace) -> None:
+def _run(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
     from nigra.config import read_settings
@@ -208,10 +214,53 @@ def _run(parsed: argparse.Namespace) -> None:
         for stage, total, done in plan(parsed.study, settings):
             if stage in stages:
                 print(f"{stage}: {total} to do, {done} of them done before")
-        return
+        return 0
+    if getattr(parsed, "launcher", "none") != "none":
+        return _launch(parsed, settings, execution)
     folder = run_study(parsed.study, settings, execution, stages, Console())
     if "report" in stages:
         print(f"report: {(folder / 'report.html').resolve()}\n{DISCLAIMER}")
+    return 0
+
+
+def _launch(parsed: argparse.Namespace, settings: Any, execution: Any) -> int:
+    from rich.console import Console
+
+    from nigra.config import read_slurm
+    from nigra.launch.runner import launch
+    from nigra.launch.settings import LaunchSettings
+    from nigra.study.run import Run
+
+    run, how = Run(parsed.study, settings, execution), flags_given(parsed, LaunchSettings)
+    outcome = launch(run, how, parsed.stage, read_slurm(how.slurm), Console())
+    if parsed.stage == "run" and outcome.finished:
+        print(f"report: {(run.folder / 'report.html').resolve()}\n{DISCLAIMER}")
+    return outcome.exit_code
+
+
+def _add_task(commands: Any) -> None:
+    from nigra.study.execution import Execution
+
+    parser = _command(commands, "task", _task, "do one task of a run, as the launchers do")
+    parser.add_argument("study", type=Path, metavar="STUDY", help="study folder with a launched run")
+    parser.add_argument("task", metavar="TASK", help="name of the task, as in the run's tasks.tsv")
+    parser.add_argument("--run", default="run", metavar="NAME", help="name of the run (default: run)")
+    add_flags(parser, Execution, ("overwrite",))
+
+
+def _task(parsed: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from nigra.config import read_settings
+    from nigra.launch.worker import work
+    from nigra.study.execution import Execution
+    from nigra.study.run import Run
+
+    kept = parsed.study / "runs" / parsed.run / "settings.yaml"
+    if not kept.exists():
+        raise NigraError(f"{kept.parent} is no run; give the command with its launcher first, or name another run.")
+    run = Run(parsed.study, read_settings(kept), flags_given(parsed, Execution))
+    return work(run, parsed.task, Console())
 
 
 def _add_simulate(commands: Any) -> None:
@@ -246,21 +295,43 @@ def _simulate(parsed: argparse.Namespace) -> None:
     print(f"page: {(folder / 'simulation.html').resolve()}\n{DISCLAIMER}")
 
 
+def _add_explore(commands: Any) -> None:
+    text = "open a local web page over a study: its codes and the brain, linked"
+    parser = _command(commands, "explore", _explore, text)
+    parser.add_argument("study", type=Path, metavar="STUDY", help="study folder with a run that `nigra latent` has seen")
+    parser.add_argument("--run", metavar="NAME", help="run shown first (default: the newest with a latent space)")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes any free one (default: 0)")
+    parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")
+
+
+def _explore(parsed: argparse.Namespace) -> None:
+    from nigra.config import read_settings
+    from nigra.explorer.server import explore
+
+    explore(parsed.study, read_settings, parsed.run, parsed.port, not parsed.no_browser)
+
+
 def _add_settings(commands: Any) -> None:
     text = "print every setting of a study file, with defaults and meaning"
     parser = _command(commands, "settings", _settings, text)
     parser.add_argument(
-        "what", nargs="?", choices=("run", "simulate"), default="run",
-        help="the file of `nigra run`, or of `nigra simulate` (default: run)",
+        "what", nargs="?", choices=("run", "simulate", "slurm"), default="run",
+        help="the file of `nigra run`, of `nigra simulate`, or of --slurm (default: run)",
     )  # fmt: skip
 
 
 def _settings(parsed: argparse.Namespace) -> None:
+    from pydantic import BaseModel
+
     from nigra.config import describe
+    from nigra.launch.settings import SlurmSettings
     from nigra.simulation.settings import SimulationSettings
     from nigra.study.settings import RunSettings
 
-    print(describe(SimulationSettings if parsed.what == "simulate" else RunSettings))
+    files: dict[str, type[BaseModel]] = {
+        "run": RunSettings, "simulate": SimulationSettings, "slurm": SlurmSettings,
+    }  # fmt: skip
+    print(describe(files[parsed.what]))
 
 
 def _add_demo(commands: Any) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from nigra.errors import NigraError
+from nigra.launch.settings import SlurmSettings
 from nigra.simulation.settings import SimulationSettings
 from nigra.study.settings import RunSettings
 
@@ -26,6 +27,11 @@ def read_simulation(path: Path | None) -> SimulationSettings:
     if path is None:
         return SimulationSettings()
     return settings_from(_content(path), str(path), SimulationSettings)
+
+
+def read_slurm(path: Path | None) -> SlurmSettings:
+    """Read what the jobs of a launched run ask of the cluster; None gives the defaults."""
+    return SlurmSettings() if path is None else settings_from(_content(path), str(path), SlurmSettings)
 
 
 def _content(path: Path) -> dict[Any, Any]:

@@ -1,1 +1,1 @@
-"""Tasks of a run on this machine or on a SLURM cluster."""
+"""The tasks of a run in processes of their own, on this machine or on a SLURM cluster."""

@@ -11,6 +11,7 @@ from nigra.study.analyses import STEPS, rehearse
 from nigra.study.calibrate import calibrate_all, refuse_conformal
 from nigra.study.evaluate import atlas_of, evaluate_all
 from nigra.study.execution import Execution
+from nigra.study.locks import alone
 from nigra.study.progress import Steps
 from nigra.study.report import report_all
 from nigra.study.run import Run
@@ -35,7 +36,7 @@ def run_study(
     check(run, stages)
     run.folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(run.folder / ".lock", timeout=0):
+        with FileLock(run.folder / ".lock", timeout=0), alone(run.folder):
             _stages(run, stages, console)
     except Timeout as error:
         raise NigraError(f"{run.folder} is in use by another nigra; wait for it or choose another name.") from error
@@ -71,6 +72,8 @@ def _refuse_too_few(run: Run) -> None:
 def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:
     for path in run.folder.glob("**/.writing-*"):  # left by a killed process; the lock says that nobody writes
         path.unlink()
+    if "evaluate" in stages:
+        (run.folder / "finished.json").unlink(missing_ok=True)  # the tables of tasks, which this replaces
     run.begin()
     steps = Steps(console, count_steps(run, stages))
     actions = {"train": train_all, "score": _score, "evaluate": evaluate_all, "report": report_all}

@@ -92,15 +92,20 @@ def score_all(run: Run, steps: Steps) -> None:
         steps.say(sentence)
     for model in models_of(run):
         for draw in run.draws:
-            methods = methods_of(run, model)
-            todo = [m for m in methods if run.execution.overwrite or not is_scored(run, m, draw)]
-            labels = ", ".join(method.detector.label for method in methods)
-            text = f"score {methods[0].model_label} ({labels}), draw-{draw.draw:02d}"
-            if not todo:
-                steps.skip(text)
-            else:
-                with steps.step(text) as tick:
-                    _score_draw(run, model, draw, todo, steps, tick)
+            score_one(run, model, draw, steps)
+
+
+def score_one(run: Run, model: ModelSettings | None, draw: Draw, steps: Steps) -> None:
+    """Score those methods of a model that are not yet scored on a draw, all in one pass over its subjects."""
+    methods = methods_of(run, model)
+    todo = [m for m in methods if run.execution.overwrite or not is_scored(run, m, draw)]
+    labels = ", ".join(method.detector.label for method in methods)
+    text = f"score {methods[0].model_label} ({labels}), draw-{draw.draw:02d}"
+    if not todo:
+        steps.skip(text)
+    else:
+        with steps.step(text) as tick:
+            _score_draw(run, model, draw, todo, steps, tick)
 
 
 def few_controls(run: Run, enough: int = 10) -> list[str]:

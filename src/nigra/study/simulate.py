@@ -53,7 +53,13 @@ def simulate(
     plan.check()
     try:
         with FileLock(plan.run.folder / ".lock", timeout=0):
-            _simulate(plan, console)
+            limit_threads(plan.run.execution.threads or cores())
+            for path in plan.folder.glob(
+                "**/.writing-*"
+            ):  # left by a killed process; the lock says that nobody writes
+                path.unlink()
+            pairs = len(models_of(plan.run)) * len(plan.draws)
+            simulate_all(plan, Steps(console, pairs + 3))
     except Timeout as error:
         raise NigraError(f"{plan.run.folder} is in use by another nigra; wait for it.") from error
     return plan.folder
@@ -70,12 +76,9 @@ def to_do(study: Path, run_settings: RunSettings, settings: SimulationSettings) 
     return found
 
 
-def _simulate(plan: Plan, console: Console | None) -> None:
-    limit_threads(plan.run.execution.threads or cores())
-    for path in plan.folder.glob("**/.writing-*"):  # left by a killed process; the lock says that nobody writes
-        path.unlink()
+def simulate_all(plan: Plan, steps: Steps) -> None:
+    """Plant, score and count what is not yet done, then write the tables, the figures and the page."""
     pairs = [(model, draw) for model in models_of(plan.run) for draw in plan.draws]
-    steps = Steps(console, len(pairs) + 3)
     with steps.step("draw places") as tick:
         lesions = plan.draw_all(tick)
     empty = len(plan.targets) - len(lesions)
@@ -86,7 +89,7 @@ def _simulate(plan: Plan, console: Console | None) -> None:
             f"Caution: {empty} of {len(plan.targets)} shapes fit nowhere in their subject; they are left out."
         )
     for model, draw in pairs:
-        _score_draw(plan, model, draw, lesions, steps)
+        plant_draw(plan, model, draw, lesions, steps)
     with steps.step("tables"):
         tables = write_tables(plan, lesions)
     with steps.step("figures and page"):
@@ -101,7 +104,7 @@ def _files(plan: Plan, model: ModelSettings | None, target: Target) -> tuple[Pat
     return stem.with_name(f"{stem.name}_lesions.tsv"), stem.with_name(f"{stem.name}_froc.tsv")
 
 
-def _score_draw(
+def plant_draw(
     plan: Plan, model: ModelSettings | None, draw: Draw, lesions: dict[Target, list[Lesion]], steps: Steps
 ) -> None:
     """Plant into, score and measure every target of a draw that is not yet done, by all methods of a model."""
