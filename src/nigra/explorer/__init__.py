@@ -1,1 +1,1 @@
-"""The explorer: a local web page that links codes to their place in the brain."""
+"""A local web page over a study: codes and brain side by side, linked. Loopback only, read-only, nothing fetched."""

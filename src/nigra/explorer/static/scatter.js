@@ -1,0 +1,111 @@
+// One scatter of codes: WebGL points by plotly, a brush (lasso or box), marks for the codes at a voxel.
+
+import { rowsOf } from "./linked.js";
+
+const INK = "#1c2733", RULE = "#d7dde2";
+const FADED = { marker: { opacity: 0.06 } };
+
+export class Scatter {
+  constructor(element, { onSelect, onClick, onHover }) {
+    this.element = element;
+    this.handlers = { onSelect, onClick, onHover };
+    this.tool = "lasso";
+    this.selected = null;
+  }
+
+  // points (n x dimensions) row after row; axes: which two of them are shown
+  async show(points, dimensions, axes, colours, title) {
+    const n = points.length / dimensions;
+    const along = (axis) => Float32Array.from({ length: n }, (_, row) => points[row * dimensions + axis]);
+    this.x = along(axes[0]);
+    this.y = along(axes[1]);
+    const empty = { type: "scattergl", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false };
+    const traces = [
+      { type: "scattergl", mode: "markers", x: this.x, y: this.y, hoverinfo: "none", showlegend: false,
+        marker: this.marker(colours, n), unselected: FADED },
+      { ...empty, marker: { size: 10, symbol: "circle-open", color: "#0072b2", line: { width: 2 } } },
+      { ...empty, marker: { size: 10, symbol: "diamond-open", color: "#d55e00", line: { width: 2 } } },
+      { ...empty, marker: { size: 15, symbol: "star", color: "#000000", line: { width: 1, color: "#ffffff" } } },
+    ];
+    await Plotly.react(this.element, traces, this.layout(axes, title), {
+      responsive: true, displayModeBar: false, scrollZoom: true, doubleClick: "reset",
+    });
+    if (!this.listens) this.listen();
+    this.select(this.selected);
+  }
+
+  marker(colours, n) {
+    return {
+      size: n > 50000 ? 2 : n > 5000 ? 3 : 5, opacity: n > 20000 ? 0.6 : 0.8, color: colours.numbers,
+      colorscale: colours.scale, cmin: colours.low, cmax: colours.high, showscale: !colours.legend,
+      colorbar: { thickness: 8, len: 0.9, outlinewidth: 0, tickfont: { size: 10 } },
+    };
+  }
+
+  layout(axes, title) {
+    const axis = (number) => ({
+      title: { text: `${title} ${number + 1}`, font: { size: 11 }, standoff: 4 }, zeroline: false, gridcolor: RULE,
+      tickfont: { size: 9 },
+    });
+    return {
+      margin: { l: 42, r: 8, t: 6, b: 32 }, dragmode: this.tool, hovermode: "closest", xaxis: axis(axes[0]),
+      yaxis: axis(axes[1]), font: { color: INK, family: "system-ui, sans-serif" }, paper_bgcolor: "#ffffff",
+      plot_bgcolor: "#ffffff", uirevision: title, selectionrevision: String(performance.now()),
+      newselection: { line: { color: INK, width: 1 } },
+    };
+  }
+
+  listen() {
+    this.listens = true;
+    this.element.on("plotly_selected", (event) => {
+      if (!event) return;
+      const chosen = new Uint8Array(this.x.length);
+      for (const point of event.points) if (point.curveNumber === 0) chosen[point.pointIndex] = 1;
+      this.handlers.onSelect(chosen);
+    });
+    this.element.on("plotly_deselect", () => this.handlers.onSelect(null));
+    this.element.on("plotly_click", (event) => {
+      const point = event.points.find((each) => each.curveNumber === 0);
+      if (point) this.handlers.onClick(point.pointIndex);
+    });
+    this.element.on("plotly_hover", (event) => {
+      const point = event.points.find((each) => each.curveNumber === 0);
+      if (point) this.handlers.onHover(point.pointIndex);
+    });
+  }
+
+  recolour(colours) {
+    const { color, colorscale, cmin, cmax, showscale } = this.marker(colours, this.x.length);
+    const change = { color: [color], colorscale: [colorscale], cmin, cmax, showscale };
+    return Plotly.restyle(
+      this.element, Object.fromEntries(Object.entries(change).map(([name, value]) => [`marker.${name}`, value])), [0],
+    );
+  }
+
+  // Uint8Array (n,) or null for all
+  select(selected) {
+    this.selected = selected;
+    if (!this.x) return;
+    Plotly.restyle(this.element, { selectedpoints: [selected ? rowsOf(selected) : null] }, [0]);
+    if (!selected && this.element.layout.selections?.length) Plotly.relayout(this.element, { selections: [] });
+  }
+
+  // Codes at a voxel: rows of controls, of patients, of the chosen subject
+  mark(controls, patients, subject) {
+    if (!this.x) return;
+    const at = (rows, from) => rows.map((row) => from[row]);
+    const sets = [controls, patients, subject];
+    Plotly.restyle(
+      this.element, { x: sets.map((rows) => at(rows, this.x)), y: sets.map((rows) => at(rows, this.y)) }, [1, 2, 3],
+    );
+  }
+
+  use(tool) {
+    this.tool = tool;
+    if (this.x) Plotly.relayout(this.element, { dragmode: tool });
+  }
+
+  picture(width, height) {
+    return Plotly.toImage(this.element, { format: "svg", width, height });
+  }
+}
