@@ -1,0 +1,87 @@
+"""What is asked of the latent spaces of a run: which codes are kept, what is measured, what is drawn."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from nigra.latent.embedding_settings import EmbeddingSettings
+from nigra.latent.measured import Resampling
+from nigra.latent.probes import ProbeSettings
+from nigra.latent.tightness import Metric
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class BallSettings(_Settings):
+    """All codes around a chosen place, in every subject."""
+
+    centre: tuple[float, float, float] = Field(..., description="x, y, z in mm, in the space of the maps")
+    radius: float = Field(8.0, gt=0, description="mm")
+
+
+class SampleSettings(_Settings):
+    """Which codes the code table holds; what is drawn twice is kept once."""
+
+    places: int = Field(
+        300, ge=2, description="places coded in every subject, spread evenly over the regions; the numbers are "
+        "measured on them",
+    )  # fmt: skip
+    per_subject: int = Field(200, ge=0, description="further codes of each subject, from anywhere")
+    per_region: int = Field(0, ge=0, description="further codes of each region, over all subjects")
+    around: list[BallSettings] = Field([], description="all codes around chosen places")
+    training: bool = Field(True, description="training controls too; the column set tells them from the tested")
+    balanced: bool = Field(
+        False, description="as many patients as test controls in the table, drawn by the seed; numbers about groups "
+        "use all of them",
+    )  # fmt: skip
+
+
+class DecodingSettings(_Settings):
+    """Codes between and beyond, decoded to units."""
+
+    steps: int = Field(7, ge=3, description="steps from one end to the other")
+    axes: int = Field(4, ge=1, description="principal axes of the codes along which is traversed")
+    reach: float = Field(2.0, gt=0, description="how far along an axis, in standard deviations")
+    pairs: int = Field(4, ge=1, description="pairs of codes interpolated: one place in two subjects, two places in one")
+
+
+class LatentSettings(_Settings):
+    """Everything that changes the results of `nigra latent`."""
+
+    run: str = Field(
+        "run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the trained run whose models are examined"
+    )
+    title: str = Field("", description="one line on top of the page; empty: the run's name")
+    models: list[str] = Field([], description="models examined, by name; none: all of the run")
+    draws: int | None = Field(1, ge=1, description="draws of the run that are used, from the first; null: all")
+    untrained: bool = Field(
+        True, description="each model also with fresh weights, as the negative control of every picture and number"
+    )
+    sample: SampleSettings = Field(SampleSettings(), description="the code table")
+    metric: Metric = Field("euclidean", description="distance of the tightness map: euclidean or cosine")
+    bootstrap: int = Field(500, ge=100, description="subject resamplings behind each interval")
+    permutations: int = Field(1000, ge=100, description="permuted groups behind the null of separability")
+    folds: int = Field(5, ge=2, description="folds of the probes, by subject")
+    repeats: int = Field(5, ge=1, description="divisions into folds of the probes of a person")
+    probe_codes: int = Field(10_000, ge=100, description="codes that a probe looks at, at most")
+    decoding: DecodingSettings = Field(DecodingSettings(), description="interpolation and traversal")
+    anchors: int = Field(6, ge=1, description="codes whose neighbours in other subjects are listed")
+    neighbours: int = Field(8, ge=1, description="neighbours listed of each")
+    embeddings: EmbeddingSettings = Field(EmbeddingSettings(), description="pictures of the latent space")
+    seed: int = Field(0, ge=0, description="seed of everything drawn")
+
+    @model_validator(mode="after")
+    def _models_once(self) -> "LatentSettings":
+        if len(set(self.models)) < len(self.models):
+            raise ValueError(f"models: {max(self.models, key=self.models.count)} stands twice; name each once")
+        return self
+
+    @property
+    def resampling(self) -> Resampling:
+        """How intervals are drawn."""
+        return Resampling(self.bootstrap, self.seed)
+
+    @property
+    def probes(self) -> ProbeSettings:
+        """How probes are cross-validated."""
+        return ProbeSettings(self.folds, self.repeats, self.probe_codes, self.resampling)
