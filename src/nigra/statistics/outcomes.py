@@ -1,0 +1,55 @@
+"""What the models of a factorial are judged by: name, words, what chance gives, which way is better."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One number per model, fold and seed.
+
+    ``text`` is what a reader is told, ``better`` is 1 (higher), -1 (lower) or 0 (neither: a property of the code),
+    ``chance`` what an uninformative model gives, None where that is not one number. ``group`` gathers outcomes.
+    """
+
+    name: str
+    text: str
+    group: str
+    better: int = 0
+    chance: float | None = None
+
+
+DETECTION, CODE, HEALTH = "detection", "code", "training"
+
+OUTCOMES: dict[str, Outcome] = {
+    each.name: each
+    for each in (
+        Outcome("planted_sensitivity", "share of planted voxels found", DETECTION, 1),
+        Outcome("planted_auroc", "ranking of planted voxels, AUROC", DETECTION, 1, 0.5),
+        Outcome("group_auc", "patients against controls, AUC", DETECTION, 1, 0.5),
+        Outcome("location_r2", "place told from the code, R²", CODE, 0, 0.0),
+        Outcome("subject_leakage", "subject told from the code, AUC", CODE, -1, 0.5),
+        Outcome("pair_auc", "pairs more alike than random, AUC", CODE, 0, 0.5),
+        Outcome("effective_rank", "effective rank of the code", CODE, 0),
+        Outcome("reconstruction", "error, of that of the mean unit", HEALTH, -1, 1.0),
+    )
+}
+"""The outcomes nigra knows, in the order they are told; others are told by their name, and no way is better."""
+
+
+def outcome_of(name: str) -> Outcome:
+    """What is known of an outcome.
+
+    >>> outcome_of("planted_auroc").chance, outcome_of("seconds").text
+    (0.5, 'seconds')
+    """
+    return OUTCOMES.get(name, Outcome(name, name.replace("_", " "), HEALTH))
+
+
+def titled(name: str, detector: str = "") -> str:
+    """An outcome, and the detector it was measured with.
+
+    >>> titled("planted_auroc", "error")
+    'ranking of planted voxels, AUROC (error)'
+    """
+    text = outcome_of(name).text
+    return f"{text} ({detector})" if detector else text
