@@ -1,25 +1,32 @@
 """The explorer's answers: small JSON for descriptions, bare float32 (little endian) for everything long."""
 
 from importlib.resources import files
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
-from fastapi import FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from nigra import __version__
 from nigra.errors import NigraError
 from nigra.explorer.described import described_run, described_study, described_voxel
 from nigra.explorer.guard import Guard
-from nigra.explorer.opened import Study
+from nigra.explorer.opened import OpenRun, Study
 from nigra.explorer.volumes import Kind, nifti, patches, volume
+from nigra.report.latent_folder import LatentFolder
 from nigra.report.vendored import packed, vendored
 
 PAGE = ("index.html", "explorer.css", "main.js", "api.js", "scatter.js", "brain.js", "details.js", "exports.js")
-"""The page's own files, beside those of others (``report.vendored``) and ``linked.js``, shared with latent.html."""
+"""The page's own files, beside those of others (``report.vendored``)."""
 
-_TYPES = {"html": "text/html; charset=utf-8", "css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+SHARED = ("linked.js", "plotly.css")
+"""Files it shares with latent.html."""
+
+TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+
+BINARY = "application/octet-stream"
 
 MOST_PATCHES = 64
 
@@ -35,94 +42,130 @@ def create_app(study: Study, token: str, first: str) -> Guard:
     Raises:
         NigraError: a vendored file is not the published one.
     """
-    app = FastAPI(title="nigra", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    _add_files(app)
-    _add_descriptions(app, study, first)
-    _add_arrays(app, study)
-
-    @app.exception_handler(NigraError)
-    async def told(request: Request, error: NigraError) -> JSONResponse:
-        return JSONResponse({"error": str(error)}, status_code=422)
-
-    @app.exception_handler(RequestValidationError)
-    async def unclear(request: Request, error: RequestValidationError) -> JSONResponse:
-        places = ", ".join(str(each["loc"][-1]) for each in error.errors())
-        return JSONResponse({"error": f"the page asked with a missing or wrong {places}."}, status_code=422)
-
-    @app.exception_handler(OSError)
-    async def unreadable(request: Request, error: OSError) -> JSONResponse:
-        sentence = f"a file of the study cannot be read ({error.strerror or error}); see to it and reload."
-        return JSONResponse({"error": sentence}, status_code=422)
-
+    answers = Answers(study, first)
+    names = ("study", "run", "voxel", "points", "column", "volume", "patches")
+    routes = [Route(f"/api/{name}", getattr(answers, name)) for name in names]
+    handlers: dict[Any, Any] = {NigraError: _told, OSError: _unreadable, HTTPException: _absent}
+    app = Starlette(routes=[*_files(), *routes], exception_handlers=handlers)
     return Guard(app, token)
 
 
-def _add_files(app: FastAPI) -> None:
-    """The page and its scripts, read once and by name: a path can name nothing else."""
+def _files() -> list[Route]:
+    """The page and its scripts, read once and found by name: a path can name nothing else."""
     own = files("nigra.explorer").joinpath("static")
     found = {name: own.joinpath(name).read_bytes() for name in PAGE}
-    found["linked.js"] = files("nigra.report").joinpath("linked.js").read_bytes()
+    found |= {name: files("nigra.report").joinpath(name).read_bytes() for name in SHARED}
     others = {name: packed(name) for name in vendored()}
 
-    @app.get("/")
-    def page() -> Response:
-        return Response(found["index.html"], media_type=_TYPES["html"])
+    def page(request: Request) -> Response:
+        return Response(found["index.html"], media_type=TYPES["html"])
 
-    @app.get("/static/{name}")
-    def static(name: str) -> Response:
-        kind = _TYPES.get(name.rsplit(".", 1)[-1], "text/plain")
-        if name in others:
-            return Response(others[name], media_type=kind, headers={"Content-Encoding": "gzip"})
-        if name in found:
-            return Response(found[name], media_type=kind)
-        return JSONResponse({"error": "there is no such file."}, status_code=404)
+    def static(request: Request) -> Response:
+        name = request.path_params["name"]
+        kind, zipped = TYPES.get(name.rsplit(".", 1)[-1]), name in others
+        content = others.get(name) or found.get(name)
+        if content is None:
+            raise HTTPException(404)
+        return Response(content, media_type=kind, headers={"Content-Encoding": "gzip"} if zipped else None)
 
-
-def _add_descriptions(app: FastAPI, study: Study, first: str) -> None:
-    @app.get("/api/study")
-    def about_study() -> dict[str, Any]:
-        return described_study(study, first)
-
-    @app.get("/api/run")
-    def about_run(run: str) -> dict[str, Any]:
-        return described_run(study.run(run))
-
-    @app.get("/api/voxel")
-    def about_voxel(run: str, model: str, draw: int, detector: str, i: int, j: int, k: int) -> dict[str, Any]:
-        return described_voxel(study.run(run), model, draw, detector, (i, j, k))
+    return [Route("/", page), Route("/static/{name}", static)]
 
 
-def _add_arrays(app: FastAPI, study: Study) -> None:
-    @app.get("/api/points")
-    def points(run: str, model: str, draw: int, embedding: str) -> Response:
-        return _floats(study.run(run).space(model, draw).points(embedding)[0])
+class Asked:
+    """What the page asks for, by name; a missing or wrong value is one sentence."""
 
-    @app.get("/api/column")
-    def column(run: str, model: str, draw: int, name: str) -> Response:
-        return _floats(study.run(run).space(model, draw).column(name).values)
+    def __init__(self, request: Request) -> None:
+        self.values = request.query_params
 
-    @app.get("/api/volume")
-    def image(
-        run: str, kind: Kind, model: str = "", draw: int = 0, subject: str = "", detector: str = "", channel: int = 0
-    ) -> Response:
-        opened = study.run(run)
-        values = volume(opened, kind, subject, model, draw, detector, channel)
-        return Response(nifti(values, opened.run.cohort.affine), media_type="application/octet-stream")
+    def text(self, name: str, default: str | None = None) -> str:
+        """A word."""
+        value = self.values.get(name, default)
+        if value is None:
+            raise NigraError(f"the page asked without {name}; reload it.")
+        return value
 
-    @app.get("/api/patches")
-    def cut(run: str, model: str, draw: int, rows: str, channel: int = Query(0)) -> Response:
-        opened = study.run(run)
-        table = opened.space(model, draw).table
-        numbers = [int(each) for each in rows.split(",")[:MOST_PATCHES] if each.isdecimal()]
-        if not numbers or max(numbers) >= len(table):
+    def number(self, name: str, default: int | None = None) -> int:
+        """A whole number, from 0."""
+        value = self.text(name, None if default is None else str(default))
+        if not (value.isascii() and value.isdecimal() and len(value) < 10):
+            raise NigraError(f"{name} is a whole number, but found {value[:20]!r}.")
+        return int(value)
+
+
+class Answers:
+    """One method per address under ``/api``; each reads, none writes."""
+
+    def __init__(self, study: Study, first: str) -> None:
+        self._study, self._first = study, first
+
+    def _run(self, asked: Asked) -> OpenRun:
+        return self._study.run(asked.text("run"))
+
+    def _space(self, asked: Asked) -> LatentFolder:
+        return self._run(asked).space(asked.text("model"), asked.number("draw"))
+
+    def study(self, request: Request) -> Response:
+        """The study and its runs."""
+        return JSONResponse(described_study(self._study, self._first))
+
+    def run(self, request: Request) -> Response:
+        """A run: ``run``."""
+        return JSONResponse(described_run(self._run(Asked(request))))
+
+    def voxel(self, request: Request) -> Response:
+        """A voxel: ``run, model, draw, detector, i, j, k``."""
+        asked = Asked(request)
+        voxel = (asked.number("i"), asked.number("j"), asked.number("k"))
+        names = asked.text("model"), asked.number("draw"), asked.text("detector")
+        return JSONResponse(described_voxel(self._run(asked), *names, voxel))
+
+    def points(self, request: Request) -> Response:
+        """An embedding: ``run, model, draw, embedding``; (n, 2 or 3)."""
+        asked = Asked(request)
+        return _floats(self._space(asked).points(asked.text("embedding")))
+
+    def column(self, request: Request) -> Response:
+        """A column of the code table: ``run, model, draw, name``; (n,), NaN where missing."""
+        asked = Asked(request)
+        return _floats(self._space(asked).column(asked.text("name")).values)
+
+    def volume(self, request: Request) -> Response:
+        """A NIfTI: ``run, kind`` and, by kind, ``model, draw, subject, detector, channel``."""
+        asked, run = Asked(request), self._run(Asked(request))
+        kind = asked.text("kind")
+        if kind not in get_args(Kind):
+            raise NigraError(f"there is no volume {kind!r}; known: {', '.join(get_args(Kind))}.")
+        names = asked.text("model", ""), asked.number("draw", 0), asked.text("detector", "")
+        values = volume(run, kind, asked.text("subject", ""), *names, asked.number("channel", 0))
+        return Response(nifti(values, run.run.cohort.affine), media_type=BINARY)
+
+    def patches(self, request: Request) -> Response:
+        """Patches around codes: ``run, model, draw, rows`` (of the code table, by commas), ``channel``."""
+        asked = Asked(request)
+        table = self._space(asked).table
+        rows = [int(each) for each in asked.text("rows").split(",")[:MOST_PATCHES] if each.isdecimal()]
+        if not rows or max(rows) >= len(table):
             raise NigraError(f"the code table has {len(table)} rows; the page asked for others.")
-        shown = table.iloc[numbers]
+        shown = table.iloc[rows]
         voxels = [(int(x), int(y), int(z)) for x, y, z in shown[["x", "y", "z"]].to_numpy()]
-        return _floats(patches(opened, model, shown["participant_id"].tolist(), voxels, channel))
+        names = shown["participant_id"].tolist()
+        return _floats(patches(self._run(asked), asked.text("model"), names, voxels, asked.number("channel", 0)))
 
 
 def _floats(values: np.ndarray) -> Response:
     """Float32 in C order, its shape in a header."""
     data = np.ascontiguousarray(values, "<f4")
-    shape = ",".join(map(str, data.shape))
-    return Response(data.tobytes(), media_type="application/octet-stream", headers={"X-Shape": shape})
+    return Response(data.tobytes(), media_type=BINARY, headers={"X-Shape": ",".join(map(str, data.shape))})
+
+
+def _told(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=422)
+
+
+def _unreadable(request: Request, error: Exception) -> Response:
+    reason = getattr(error, "strerror", None) or error
+    return JSONResponse({"error": f"a file of the study cannot be read ({reason}); see to it."}, status_code=422)
+
+
+def _absent(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "there is no such page."}, status_code=getattr(error, "status_code", 404))

@@ -47,7 +47,7 @@ def described_space(run: OpenRun, space: LatentFolder) -> dict[str, Any]:
         "draw": space.draw,
         "label": space.label,
         "codes": len(space.table),
-        "embeddings": [{"name": name, "about": space.points(name)[1]} for name in space.embeddings],
+        "embeddings": [{"name": name} for name in space.embeddings],
         "columns": [{"name": each.name, "categories": each.categories} for each in columns],
         "detectors": detectors,
         "measures": [{k: plain(v) for k, v in row.items()} for row in space.measures.to_dict("records")],

@@ -3,8 +3,8 @@
 - Host must name the loopback: a foreign name that resolves to it (DNS rebinding) is refused.
 - Origin and Sec-Fetch-Site, where a browser sends them, must be those of the page itself.
 - GET and HEAD only: nothing can be changed.
-- ``/api`` needs the token in the header ``X-Nigra-Token``. The page has it from the part of its address after #, which
-  browsers never send: it is in no log and no Referer. A cookie would be shared by every port of this machine.
+- ``/api`` needs the token in the header ``X-Nigra-Token``. The page has it from the part of its address after #,
+  which browsers never send: it is in no log and no Referer. A cookie would go to every port of this machine.
 - The content-security policy allows the page's own files alone: no inline script or style, no eval, no other host.
 """
 

@@ -1,6 +1,5 @@
 """The study behind the page: runs, latent spaces and subjects looked up by name, never by path."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -41,8 +40,8 @@ class OpenRun:
     @property
     def latent(self) -> list[LatentFolder]:
         """Latent spaces, as they are on disk now."""
-        return [_fresh(each.path, os.stat(each.path / "codes.parquet").st_mtime_ns) or each
-                for each in latent_folders(self.run.folder)]  # fmt: skip
+        found = latent_folders(self.run.folder)
+        return [_kept(each, (each.path / "codes.parquet").stat().st_mtime_ns) for each in found]
 
     def space(self, model: str, draw: int) -> LatentFolder:
         """A latent space by model and draw."""
@@ -94,9 +93,9 @@ class OpenRun:
 
 
 @lru_cache(maxsize=4)
-def _fresh(path: Path, stamp: int) -> LatentFolder | None:
-    """The folder with its table read once as long as the file stays the same (``stamp``)."""
-    return next((each for each in latent_folders(path.parents[2]) if each.path == path), None)
+def _kept(folder: LatentFolder, stamp: int) -> LatentFolder:
+    """The same folder, whose table is read once, as long as the file stays the same (``stamp``)."""
+    return folder
 
 
 class Study:

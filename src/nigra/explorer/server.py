@@ -60,7 +60,9 @@ def explore(
     listener = bind(port)
     address = f"http://{LOOPBACK}:{listener.getsockname()[1]}/#token={token}"
     say(f"explorer: {address}\nOnly this machine can open it. Stop with Ctrl-C.")
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off")
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, ws="none", lifespan="off"
+    )
     with listener, door(address) as page:
         if browser:
             webbrowser.open(page.as_uri())
@@ -69,12 +71,13 @@ def explore(
 
 @contextmanager
 def door(address: str) -> Iterator[Path]:
-    """A private file that leads a browser to ``address``: other users can read a command line, but not this file."""
+    """A private file that leads a browser to ``address``: others can read a command line, but not this file."""
     with TemporaryDirectory(prefix="nigra-explore-") as folder:  # only its owner may enter
         page = Path(folder) / "open.html"
         content = escape(f"0;url={address}", quote=True)
         page.write_text(
-            f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{content}">', encoding="utf-8"
+            f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="{content}">',
+            encoding="utf-8",
         )
         page.chmod(0o600)
         yield page

@@ -34,9 +34,9 @@ def volume(
 
     Args:
         run: the run.
-        kind: ``mean`` of all controls of the run; the subject's ``image``; its ``reconstruction`` and joint ``error``
-            by the model that did not see it, on the 0-1 scale; the detector's ``score``; ``abnormal`` 0 or 1;
-            ``regions``, labels of the atlas.
+        kind: ``mean`` of all controls of the run; the subject's ``image``; its ``reconstruction`` and joint
+            ``error`` by the model that did not see it, on the 0-1 scale; the detector's ``score``; ``abnormal``
+            0 or 1; ``regions``, labels of the atlas.
         subject: whom to show.
         model: label of the model.
         draw: number of the draw.

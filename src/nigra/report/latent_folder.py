@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 
 from nigra.errors import NigraError
 from nigra.files import read_tsv
@@ -83,8 +84,8 @@ class LatentFolder:
         """Names of the embeddings."""
         return sorted(path.stem for path in (self.path / "embeddings").glob("*.safetensors"))
 
-    def points(self, name: str) -> tuple[Float[ndarray, "n dimensions"], dict[str, str]]:
-        """Points of an embedding, one per code, and what its file says of it.
+    def points(self, name: str) -> Float[ndarray, "n dimensions"]:
+        """Points of an embedding, one per code.
 
         Raises:
             NigraError: no such embedding, a damaged one, or one of another number of codes.
@@ -94,16 +95,15 @@ class LatentFolder:
             raise NigraError(f"{self.label} has no embedding {name}; it has {known}.")
         path = self.path / "embeddings" / f"{name}.safetensors"
         try:
-            with safe_open(path, framework="np") as file:
-                points, about = file.get_tensor("points").astype(np.float32), file.metadata() or {}
-        except (OSError, SafetensorError) as error:
+            points = load_file(path)["points"].astype(np.float32)
+        except (OSError, SafetensorError, KeyError) as error:
             raise NigraError(f"{path} is damaged ({error}); run `nigra latent` again.") from error
         if points.ndim != 2 or points.shape[0] != len(self.table) or points.shape[1] not in (2, 3):
             raise NigraError(
                 f"{path}: an embedding has 2 or 3 numbers for each of {len(self.table)} codes, but found shape "
                 f"{points.shape}; run `nigra latent` again."
             )
-        return points, about
+        return points
 
     @property
     def measures(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""JavaScript made by others, shipped inside the package: listed with version, licence and SHA-256, checked when read.
+"""JavaScript made by others, shipped in the package: listed with version, licence and SHA-256, checked when read.
 
 The files lie gzipped in ``report/vendor``; ``vendored.tsv`` has the hash of what they unpack to, which is the file
 in the published npm package, byte for byte.

@@ -14,9 +14,10 @@ export class Brain {
     this.canvas = canvas;
     this.onPlace = onPlace;
     this.view = new niivue.Niivue({
-      backColor: [0, 0, 0, 1], crosshairColor: [0.34, 0.71, 0.91, 0.9], crosshairWidth: 1, dragAndDropEnabled: false,
+      backColor: [0, 0, 0, 1], crosshairColor: [0.34, 0.71, 0.91, 0.9], crosshairWidth: 0.8,
+      crosshairWidthUnit: "mm", dragAndDropEnabled: false,
       isColorbar: false, isForceMouseClickToVoxelCenters: true, isNearestInterpolation: true, loadingText: "",
-      multiplanarShowRender: niivue.SHOW_RENDER.NEVER, show3Dcrosshair: false, logLevel: "error",
+      multiplanarLayout: niivue.MULTIPLANAR_TYPE.ROW, multiplanarShowRender: niivue.SHOW_RENDER.NEVER, show3Dcrosshair: false, logLevel: "error",
     });
   }
 

@@ -91,7 +91,7 @@ export function strip(place, found, subject, width = 300) {
   if (found.threshold !== null) {
     const at = x(found.threshold);
     place.append(drawn("line", { x1: at, x2: at, y1: 6, y2: 68, class: "threshold" }));
-    place.append(drawn("text", { x: Math.min(at, width - 60), y: 80, class: "tick" }, `threshold ${short(found.threshold)}`));
+    place.append(drawn("text", { x: at, y: 80, class: "tick", "text-anchor": at > width / 2 ? "end" : "start" }, `threshold ${short(found.threshold)}`));
   }
 }
 

@@ -74,6 +74,7 @@ async function openRun() {
   page.run = await json("run", { run: $("run").value });
   const { spaces, subjects, channels, affine, shape } = page.run;
   for (const each of Object.values(sides)) each.space = null;
+  page.brushed = null;
   const labels = spaces.map((space, at) => [String(at), space.label]);
   fill($("model"), labels);
   fill($("beside"), [["", "nothing"], ...labels]);
@@ -98,7 +99,10 @@ async function openSide(letter, space) {
   const each = sides[letter];
   Object.assign(each, { space, columns: {}, selected: null });
   $("second").hidden = !sides.b.space;
-  if (!space) return refit();
+  if (!space) {
+    if (page.brushed === each) page.brushed = sides.a;
+    return refit();
+  }
   for (const name of ALWAYS) await column(each, name);
   const { x, y, z, participant_id: subjects } = each.columns;
   const names = page.run.subjects.map((subject) => subject.participant_id);
@@ -110,8 +114,11 @@ async function openSide(letter, space) {
     fill($("colour"), columns, $("colour").value || "region");
     fill($("detector"), space.detectors.map((name) => [name, name]), $("detector").value);
   }
+  if (page.brushed?.selected && page.brushed !== each) each.selected = linked(page.brushed.keys, page.brushed.selected, each.keys);
+  each.scatter.selected = each.selected;
   await showScatter(each);
   refit();
+  if (page.brushed) await showSelection();
 }
 
 // The plots have other sizes when a second one comes or goes
@@ -379,8 +386,8 @@ function on(id, event, text, action) {
 const chosenSpace = (id) => page.run.spaces[Number($(id).value)];
 on("run", "change", "Opening the run", openRun);
 on("model", "change", "Loading codes", async () => {
+  page.brushed = sides.b.space ? sides.b : null;
   await openSide("a", chosenSpace("model"));
-  await showSelection();
 });
 on("beside", "change", "Loading codes", () => openSide("b", $("beside").value === "" ? null : chosenSpace("beside")));
 on("embedding", "change", "Loading the embedding", async () => { for (const each of open()) await showScatter(each); });
