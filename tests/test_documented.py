@@ -43,7 +43,7 @@ TESTED_ELSEWHERE = {
     "study/test_pipeline": [
         f"study/{name}" for name in ("run", "train", "score", "evaluate", "report", "execution", "progress")
     ],
-    "units/test_put_back": ["units/canvas", "units/kernels", "units/patches", "units/planes", "units/slices"],
+    "units/test_put_back": ["units/canvas", "units/centres", "units/kernels", "units/patches"],
 }
 """Test files that test modules of another name too."""
 

@@ -43,7 +43,7 @@ def test_a_model_that_is_more_than_its_layers_is_noticed(source: Source) -> None
 def test_patches_of_a_size_the_model_cannot_take_are_refused() -> None:
     with pytest.raises(NigraError, match="cannot take patches of 5 x 5"):
         Scorer(build("mlcn2021-sae"), Patches(5))
-    with pytest.raises(NigraError, match="choose a patch size it rebuilds"):
+    with pytest.raises(NigraError, match="choose a size it rebuilds"):
         Scorer(build("isbi2023-sae"), Patches(17))
 
 

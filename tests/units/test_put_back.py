@@ -6,54 +6,65 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nigra.errors import NigraError
-from nigra.units import Patches, Slices, Source
+from nigra.units import Cubes, Hemispheres, Patches, Slices, Source
 from nigra.units.canvas import Canvas, put_back
-
-PLANES = st.sampled_from(["sagittal", "coronal", "axial"])
-SHAPES = st.tuples(*[st.integers(2, 13)] * 3)
+from tests.units.samples import OVERLAPS, PLANES, SHAPES, everywhere, like, units
 
 
 def volumes_of(shape: tuple[int, int, int], channels: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(3, channels, *shape)).astype(np.float32)
 
 
-@settings(max_examples=60, deadline=None)
-@given(SHAPES, st.integers(1, 3), st.sampled_from([1, 3, 5, 15]), PLANES, st.sampled_from(["centre", "average"]))
-def test_patches_give_back_what_was_cut(shape, channels, size, plane, overlap):  # type: ignore[no-untyped-def]
-    volumes = volumes_of(shape, channels, size)
-    unit, everywhere = Patches(size, plane), np.ones(shape, bool)
-    locations = unit.locate(everywhere)
-    patches = unit.cut(Source.plain(volumes), np.full(len(locations), 1), locations)
-    np.testing.assert_array_equal(put_back(unit, patches, locations, shape, overlap), volumes[1])
-
-
-@settings(max_examples=30, deadline=None)
-@given(SHAPES, st.integers(1, 3), PLANES)
-def test_slices_give_back_what_was_cut(shape, channels, plane):  # type: ignore[no-untyped-def]
+@settings(max_examples=150, deadline=None)
+@given(st.data(), SHAPES, st.integers(1, 3), OVERLAPS)
+def test_every_unit_gives_back_what_was_cut(data, shape, channels, overlap):  # type: ignore[no-untyped-def]
+    unit = data.draw(units(shape))
     volumes = volumes_of(shape, channels, 0)
-    unit = Slices(plane, None)
-    locations = unit.locate(np.ones(shape, bool))
-    slices = unit.cut(Source.plain(volumes), np.full(len(locations), 2), locations)
-    np.testing.assert_array_equal(put_back(unit, slices, locations, shape), volumes[2])
+    locations = everywhere(unit, shape)
+    cut = unit.cut(like(unit, Source.plain(volumes)), np.full(len(locations), 1), locations)
+    assert cut.shape[1:] == (unit.unit_channels(channels), *unit.unit_shape(shape))
+    np.testing.assert_array_equal(put_back(unit, cut, locations, shape, overlap), volumes[1])
 
 
-@pytest.mark.parametrize("value", [0.1, -3.7e-4, 1e6])
-def test_a_constant_volume_stays_constant_bit_for_bit(value):  # type: ignore[no-untyped-def]
+@settings(max_examples=40, deadline=None)
+@given(st.data(), SHAPES, OVERLAPS, st.sampled_from([0.1, -3.7e-4, 1e6]))
+def test_a_constant_volume_stays_constant_bit_for_bit(data, shape, overlap, value):  # type: ignore[no-untyped-def]
+    unit = data.draw(units(shape))
+    volumes, locations = np.full((2, 1, *shape), value, np.float32), everywhere(unit, shape)
+    cut = unit.cut(like(unit, Source.plain(volumes)), np.zeros(len(locations), int), locations)
+    assert (put_back(unit, cut, locations, shape, overlap) == np.float32(value)).all()
+
+
+@pytest.mark.parametrize("value", [0.1, -3.7e-4])
+def test_a_constant_volume_stays_constant_with_a_stride(value):  # type: ignore[no-untyped-def]
     volumes = np.full((2, 1, 11, 13, 9), value, np.float32)
-    unit = Patches(7, "coronal")
-    locations = unit.locate(np.ones((11, 13, 9), bool), stride=2)
-    patches = unit.cut(Source.plain(volumes), np.zeros(len(locations), int), locations)
-    assert (put_back(unit, patches, locations, (11, 13, 9)) == np.float32(value)).all()
+    for unit in (Patches(7, "coronal"), Cubes(5)):
+        locations = unit.locate(np.ones((11, 13, 9), bool), stride=2)
+        assert len(locations) < 11 * 13 * 9 / 2
+        cut = unit.cut(Source.plain(volumes), np.zeros(len(locations), int), locations)
+        assert (put_back(unit, cut, locations, (11, 13, 9)) == np.float32(value)).all()
+
+
+@pytest.mark.parametrize("unit", [Patches(5), Cubes(3), Slices("coronal", None, 3), Hemispheres("axial", None)])
+def test_units_put_back_one_step_away_are_noticed(unit, rng):  # type: ignore[no-untyped-def]
+    """Negative control of the law."""
+    volumes, locations = volumes_of((11, 13, 9), 2, 3), everywhere(unit, (11, 13, 9))
+    inner = locations[locations[:, 0] < 8]
+    cut = unit.cut(Source.plain(volumes), np.zeros(len(inner), int), inner)
+    back = put_back(unit, cut, inner + np.eye(inner.shape[1], dtype=int)[0], (11, 13, 9), "centre")
+    known = np.isfinite(back)
+    assert known.mean() > 0.5
+    assert np.abs(back - volumes[0])[known].mean() > 0.5
 
 
 @settings(max_examples=40, deadline=None)
 @given(SHAPES, PLANES, st.integers(1, 5), st.integers(0, 99))
 def test_a_stride_leaves_no_voxel_of_the_mask_without_a_patch(shape, plane, stride, seed):  # type: ignore[no-untyped-def]
     sparse = np.random.default_rng(seed).random(shape) < 0.1
-    unit = Patches(5, plane)
-    locations = unit.locate(sparse, stride)
-    back = put_back(unit, np.ones((len(locations), 1, 5, 5), np.float32), locations, shape)[0]
-    assert (back[sparse] == 1).all()
+    for unit in (Patches(5, plane), Cubes(5)):
+        locations = unit.locate(sparse, stride)
+        ones = np.ones((len(locations), 1, *unit.unit_shape(shape)), np.float32)
+        assert (put_back(unit, ones, locations, shape)[0][sparse] == 1).all()
 
 
 def test_patches_equal_numpy_windows(mask, rng):  # type: ignore[no-untyped-def]
@@ -113,7 +124,7 @@ def test_scaling_and_mask_are_applied_while_cutting(mask, rng):  # type: ignore[
     expected = np.where(
         mask, np.clip(volumes[1] * gain[:, None, None, None] + offset[:, None, None, None], 0, 1), 0
     )
-    for unit in (Patches(5, "axial"), Slices("coronal", None)):
+    for unit in (Patches(5, "axial"), Cubes(3), Slices("coronal", None, 5), Hemispheres("coronal", None)):
         locations = unit.locate(np.ones_like(mask))
         cut = unit.cut(source, np.ones(len(locations), int), locations)
         np.testing.assert_allclose(put_back(unit, cut, locations, mask.shape), expected, atol=1e-7)
@@ -124,9 +135,9 @@ def test_input_is_untouched(mask, rng):  # type: ignore[no-untyped-def]
     volumes = rng.normal(size=(2, 1, *mask.shape)).astype(np.float32)
     before = volumes.copy()
     volumes.setflags(write=False)
-    unit = Patches(5)
-    locations = unit.locate(mask)
-    unit.cut(Source.plain(volumes, mask), np.zeros(len(locations), int), locations)
+    for unit in (Patches(5), Cubes(5), Slices(stack=3), Hemispheres()):
+        locations = unit.locate(mask)
+        unit.cut(Source.plain(volumes, mask), np.zeros(len(locations), int), locations)
     np.testing.assert_array_equal(volumes, before)
 
 
@@ -140,7 +151,8 @@ def test_central_slices_are_around_the_middle_of_the_mask(mask, central):  # typ
 
 
 def test_an_even_patch_has_no_centre() -> None:
-    with pytest.raises(NigraError, match="odd"):
-        Patches(14)
+    for even in (lambda: Patches(14), lambda: Cubes(6), lambda: Slices(stack=2)):
+        with pytest.raises(NigraError, match="odd"):
+            even()
     with pytest.raises(NigraError, match="at least one"):
         Slices("axial", 0)

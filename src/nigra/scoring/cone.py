@@ -1,4 +1,4 @@
-"""The central pixel of a decoded patch, without decoding the patch.
+"""The central pixel of a decoded patch or cube, without decoding all of it.
 
 Only the central pixel of a voxel's own patch enters its score. Few values of the decoder's last hidden map
 reach that pixel, few values of the map before reach those, and so on: a cone. Each layer that is affine becomes
@@ -10,14 +10,16 @@ isbi2023's decoder is small as it is; it gains by being four large products inst
 from copy import deepcopy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from nigra.scoring.layers import ABSENT, POINTWISE, is_one_of, layers_of, refusal, require_evaluation, set_inplace
 
-AFFINE = (nn.Conv2d, nn.ConvTranspose2d, nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d,
-          nn.BatchNorm2d, nn.AvgPool2d, nn.Linear)  # fmt: skip
+AFFINE = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.AvgPool2d,
+          nn.Conv3d, nn.ConvTranspose3d, nn.BatchNorm3d, nn.AvgPool3d,
+          nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.Linear)  # fmt: skip
 """Layers that are a matrix and an offset in evaluation mode, whatever their padding, stride or mode."""
 
 RESHAPES = (nn.Flatten, nn.Unflatten)
@@ -51,16 +53,14 @@ class Cone:
 
     Args:
         decoder: in evaluation mode: affine layers and pointwise activations.
-        code_shape: features, height, width of a code.
-        size: of the patch.
+        code_shape: of one code: features, height, width; features alone; or with a third length.
+        size: of the patch or cube.
 
     Raises:
         NotExactError: a layer that is neither, with its name.
     """
 
-    def __init__(
-        self, decoder: nn.Module, code_shape: tuple[int, int, int], size: int, device: str = "cpu"
-    ) -> None:
+    def __init__(self, decoder: nn.Module, code_shape: tuple[int, ...], size: int, device: str = "cpu") -> None:
         with torch.inference_mode(False):  # in which there is no gradient, and a matrix is found as one
             self.steps = _merged(_steps(decoder, code_shape, size))
         self.multiply_adds = sum(step.weight.numel() for step in self.steps if isinstance(step, Affine))
@@ -81,7 +81,7 @@ class Cone:
         return values
 
 
-def _steps(decoder: nn.Module, code_shape: tuple[int, int, int], size: int) -> list[Affine | nn.Module]:
+def _steps(decoder: nn.Module, code_shape: tuple[int, ...], size: int) -> list[Affine | nn.Module]:
     """Steps from the code to the central pixel, found from the pixel backwards."""
     layers = [(name, deepcopy(layer).cpu().double()) for name, layer in layers_of(decoder)]
     values, given = torch.zeros(1, *code_shape, dtype=torch.float64), []
@@ -90,8 +90,9 @@ def _steps(decoder: nn.Module, code_shape: tuple[int, int, int], size: int) -> l
             require_evaluation("decoder", name, layer)
             given.append(values.shape[1:])
             values = layer(values)
-    _, channels, height, width = values.shape
-    needed = torch.arange(channels) * height * width + (size // 2) * width + size // 2
+    _, channels, *lengths = values.shape
+    centre = int(np.ravel_multi_index((size // 2,) * len(lengths), lengths))
+    needed = torch.arange(channels) * int(np.prod(lengths)) + centre
     steps: list[Affine | nn.Module] = []
     for (name, layer), shape in zip(reversed(layers), reversed(given), strict=True):
         if is_one_of(layer, (*ABSENT, *RESHAPES)):

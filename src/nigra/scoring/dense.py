@@ -36,6 +36,8 @@ _WHY_NOT = {
     nn.InstanceNorm2d: "normalises each patch by its own values",
     nn.LayerNorm: "normalises each patch by its own values",
     nn.LocalResponseNorm: "is not known to act alike on patches and on slices",
+    nn.Linear: "sees the whole patch at once; a convolution as large as the last map gives the same and may stay",
+    nn.Flatten: "ends the map that codes would be read from",
     nn.ConvTranspose2d: "is a transposed convolution, whose values depend on where the patch begins",
 }
 

@@ -17,7 +17,7 @@ from nigra.models.siamese import Model
 from nigra.scoring.cone import Cone
 from nigra.scoring.dense import DenseEncoder
 from nigra.scoring.layers import NotExactError, channels_of
-from nigra.units import Patches
+from nigra.units import Centred, Cubes
 
 TOLERANCE = 1e-5
 """Largest difference from the model itself at which a fast way is trusted, relative to values above 1; float32
@@ -26,9 +26,9 @@ rounds to about 1e-7, an error in a derivation shows at 1e-2."""
 
 @dataclass(frozen=True)
 class Derived:
-    """The fast ways of a patch model; None where the model forbids one, and ``way`` says why."""
+    """The fast ways of a model of patches or cubes; None where the model forbids one, and ``way`` says why."""
 
-    code_shape: tuple[int, int, int]
+    code_shape: tuple[int, ...]
     encoder: DenseEncoder | None
     cone: Cone | None
     way: str
@@ -36,14 +36,14 @@ class Derived:
 
 @dataclass(frozen=True)
 class Examples:
-    """Random patches, their codes and reconstructions by the model itself."""
+    """Random units, their codes and reconstructions by the model itself."""
 
-    units: Float[Tensor, "n channels size size"]
-    codes: Float[Tensor, "n features height width"]
-    rebuilt: Float[Tensor, "n channels size size"]
+    units: Float[Tensor, "n channels *unit"]
+    codes: Float[Tensor, "n *code"]
+    rebuilt: Float[Tensor, "n channels *unit"]
 
 
-def derive(model: Model, unit: Patches, device: str, dense: bool = True, centre: bool = True) -> Derived:
+def derive(model: Model, unit: Centred, device: str, dense: bool = True, centre: bool = True) -> Derived:
     """Find the fast ways that hold.
 
     Args:
@@ -52,15 +52,14 @@ def derive(model: Model, unit: Patches, device: str, dense: bool = True, centre:
         centre: whether central pixels alone are wanted; whole reconstructions leave nothing to prune.
 
     Raises:
-        NigraError: the model does not take, or does not give back, patches of this size.
+        NigraError: the model does not take, or does not give back, units of this size.
     """
     with torch.no_grad(), exact_products():
-        examples = _examples(model, unit.size, device)
-        features, height, width = (int(n) for n in examples.codes.shape[1:])
-        shape = features, height, width
+        examples = _examples(model, unit, device)
+        shape = tuple(int(n) for n in examples.codes.shape[1:])
         if not dense:
             return Derived(shape, None, None, "unit by unit: as asked")
-        encoder, why = _encoder(model, examples)
+        encoder, why = _encoder(model, unit, examples)
         if not centre:
             return Derived(shape, encoder, None, "unit by unit: overlap: average needs whole reconstructions")
         cone, why_whole = _cone(model, shape, examples, device)
@@ -70,28 +69,31 @@ def derive(model: Model, unit: Patches, device: str, dense: bool = True, centre:
     return Derived(shape, encoder, cone, f"{coding}, {decoding}" + (f": {reasons}" if reasons else ""))
 
 
-def _examples(model: Model, size: int, device: str) -> Examples:
+def _examples(model: Model, unit: Centred, device: str) -> Examples:
     generator = torch.Generator().manual_seed(0)
     channels = channels_of(model.encoder, model.decoder)
-    units = torch.rand(8, channels, size, size, generator=generator).to(device)
+    shape, what = unit.unit_shape(()), type(unit).__name__.lower()
+    units = torch.rand(8, channels, *shape, generator=generator).to(device)
     try:
         codes = model.encode(units)
         rebuilt = model.decode(codes)
     except RuntimeError as error:
-        raise NigraError(f"this model cannot take patches of {size} x {size} ({error}).") from error
+        raise NigraError(f"this model cannot take {what} of {' x '.join(map(str, shape))} ({error}).") from error
     if rebuilt.shape != units.shape:
         raise NigraError(
-            f"this model gives {tuple(rebuilt.shape[1:])} back for patches of {tuple(units.shape[1:])}; choose "
-            "a patch size it rebuilds."
+            f"this model gives {tuple(rebuilt.shape[1:])} back for {what} of {tuple(units.shape[1:])}; choose a "
+            "size it rebuilds."
         )
     return Examples(units, codes, rebuilt)
 
 
-def _encoder(model: Model, examples: Examples) -> tuple[DenseEncoder | None, str]:
+def _encoder(model: Model, unit: Centred, examples: Examples) -> tuple[DenseEncoder | None, str]:
     """The dense encoder, or why there is none."""
-    _, channels, size, _ = examples.units.shape
+    if isinstance(unit, Cubes):
+        return None, "cubes reach beyond the slice that dense codes are read from"
+    channels = examples.units.shape[1]
     try:
-        encoder = DenseEncoder(model.encoder, channels, size)
+        encoder = DenseEncoder(model.encoder, channels, unit.size)
         values = encoder.map(examples.units)
         places = torch.arange(len(values), device=values.device) * values[0, 0].numel()
         _require_same("dense codes", encoder.read(values, places), examples.codes.flatten(1))
@@ -100,12 +102,12 @@ def _encoder(model: Model, examples: Examples) -> tuple[DenseEncoder | None, str
     return encoder, ""
 
 
-def _cone(model: Model, shape: tuple[int, int, int], examples: Examples, device: str) -> tuple[Cone | None, str]:
+def _cone(model: Model, shape: tuple[int, ...], examples: Examples, device: str) -> tuple[Cone | None, str]:
     """The pruned decoder, or why there is none."""
     size = examples.units.shape[-1]
     try:
         cone = Cone(model.decoder, shape, size, device)
-        centre = examples.rebuilt[:, :, size // 2, size // 2]
+        centre = examples.rebuilt[(..., *(n // 2 for n in examples.rebuilt.shape[2:]))]
         _require_same("the pruned decoder's pixels", cone(examples.codes.flatten(1)), centre)
     except NotExactError as reason:
         return None, str(reason)

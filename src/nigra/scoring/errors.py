@@ -18,20 +18,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from nigra.models.siamese import Model
 from nigra.shapes import Mask, Volume
 from nigra.training import Tick
-from nigra.units import Patches, Source, Unit
+from nigra.units import Centred, Source, Unit
 from nigra.units.canvas import Canvas
 
 
 class ScoreSettings(BaseModel):
-    """How a voxel gets its score where several units show it (patches; slices never overlap)."""
+    """How a voxel gets its score where several units show it: patches, cubes and stacks of slices."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     overlap: Literal["centre", "average"] = Field(
         "centre",
-        description="centre: the error of the patch centred on the voxel; average: the mean error over all patches "
-        "that show it",
+        description="centre: the error of the patch or cube centred on the voxel, or of the stack's middle slice; "
+        "average: the mean error over all units that show it",
     )
-    stride: int = Field(1, ge=1, description="voxels between patch centres; more than 1 needs overlap: average")
+    stride: int = Field(
+        1, ge=1, description="voxels between centres of patches or cubes; more than 1 needs overlap: average"
+    )
 
     @model_validator(mode="after")
     def _every_voxel_is_reached(self) -> "ScoreSettings":
@@ -43,8 +45,8 @@ class ScoreSettings(BaseModel):
 
 
 def joint_error(
-    units: Float[ndarray, "n channels height width"], rebuilt: Float[ndarray, "n channels height width"]
-) -> Float[ndarray, "n 1 height width"]:
+    units: Float[ndarray, "n channels *unit"], rebuilt: Float[ndarray, "n channels *unit"]
+) -> Float[ndarray, "n 1 *unit"]:
     """Square root of the squared error summed over channels, per pixel."""
     return np.sqrt(((units - rebuilt) ** 2).sum(axis=1, keepdims=True))
 
@@ -65,8 +67,14 @@ def reconstruct(
 
 def ready(model: Model, device: str) -> Model:
     """A copy of the model to score with: in evaluation mode, on the device; the model stays as it is."""
-    copy = deepcopy(model).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    dimensions = 3 if any(weight.dim() == 5 for weight in model.parameters()) else 2
+    copy = deepcopy(model).to(device, memory_format=layout_of(dimensions))  # type: ignore[call-overload]
     return copy.eval().requires_grad_(False)
+
+
+def layout_of(dimensions: int) -> torch.memory_format:
+    """Channels last, which convolutions of units of 2 or 3 dimensions run fastest on."""
+    return torch.channels_last if dimensions == 2 else torch.channels_last_3d
 
 
 def unit_by_unit(
@@ -77,37 +85,40 @@ def unit_by_unit(
 
     Args:
         model: ``ready`` to score.
-        k: values per pixel that ``value`` gives, (n, k, height, width).
+        k: values per pixel that ``value`` gives, (n, k, *unit shape); stacks are handed to it slice by slice.
         tick: told the fraction of units done.
 
     Returns:
         (k, x, y, z), NaN where no unit reaches.
     """
     locations = _locations(unit, source, settings, mask)
-    canvas = Canvas(unit, source.shape, k, settings.overlap if isinstance(unit, Patches) else "average")
+    canvas = Canvas(unit, source.shape, k, settings.overlap)
+    layout, single = layout_of(len(unit.unit_shape(source.shape))), (-1, source.volumes.shape[1])
     batch = units_at_once(unit, source)
     with torch.inference_mode():
         for begin in range(0, len(locations), batch):
             where = locations[begin : begin + batch]
             units = unit.cut(source, np.full(len(where), row), where)
-            given = torch.from_numpy(units).to(device, memory_format=torch.channels_last)
+            given = torch.from_numpy(units).to(device, memory_format=layout)
             rebuilt = model(given).cpu().contiguous().numpy()
-            canvas.add(value(units, rebuilt), where)
+            shape = units.shape[2:]
+            values = value(units.reshape(*single, *shape), rebuilt.reshape(*single, *shape))
+            canvas.add(values.reshape(len(units), -1, *shape), where)
             if tick:
                 tick((begin + len(where)) / len(locations), "")
     return canvas.mean()
 
 
 def units_at_once(unit: Unit, source: Source) -> int:
-    """Units per batch: about 2 MB a channel, which stays in the cache."""
-    return max(1, 500_000 // int(np.prod(unit.unit_shape(source.shape))))
+    """Units per batch: about 2 MB a map, which stays in the cache."""
+    return max(1, 500_000 // (unit.unit_channels(1) * int(np.prod(unit.unit_shape(source.shape)))))
 
 
 def _locations(
     unit: Unit, source: Source, settings: ScoreSettings, mask: Mask | None
 ) -> Int[ndarray, "n_locations axes"]:
     """Units to score. The central slices are those of the whole brain, also when only part of it is asked for."""
-    if isinstance(unit, Patches):
+    if isinstance(unit, Centred):
         centred = settings.overlap == "centre" and mask is not None
         return unit.locate(mask if centred and mask is not None else source.mask, settings.stride)
     return unit.locate(source.mask)

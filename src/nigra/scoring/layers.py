@@ -10,7 +10,7 @@ POINTWISE = (
 )  # fmt: skip
 """Activations: one value in, one value out, without parameters."""
 
-ABSENT = (nn.Identity, nn.Dropout, nn.Dropout2d)
+ABSENT = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.Dropout3d)
 """Layers that do nothing in evaluation mode."""
 
 
@@ -51,11 +51,12 @@ def require_evaluation(part: str, name: str, layer: nn.Module) -> None:
     Raises:
         NotExactError: dropout in training mode, BatchNorm in training mode or without running statistics.
     """
-    if isinstance(layer, nn.Dropout | nn.Dropout2d) and layer.training:
+    if isinstance(layer, nn.Dropout | nn.Dropout2d | nn.Dropout3d) and layer.training:
         raise refusal(part, name, layer, "is in training mode and drops values at random")
-    if isinstance(layer, nn.BatchNorm2d) and layer.training:
+    norm = isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d)
+    if norm and layer.training:
         raise refusal(part, name, layer, "is in training mode and takes its statistics from the batch")
-    if isinstance(layer, nn.BatchNorm2d) and layer.running_mean is None:
+    if norm and layer.running_mean is None:
         raise refusal(part, name, layer, "has no running statistics and takes those of the batch")
 
 
