@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_task(commands)
     _add_simulate(commands)
+    _add_latent(commands)
     _add_explore(commands)
     _add_settings(commands)
     _add_bench(commands)
@@ -295,6 +296,43 @@ def _simulate(parsed: argparse.Namespace) -> None:
     print(f"page: {(folder / 'simulation.html').resolve()}\n{DISCLAIMER}")
 
 
+def _add_latent(commands: Any) -> None:
+    from nigra.study.execution import Execution
+
+    text = "look into the latent spaces of a trained run: codes with their places, numbers, embeddings"
+    parser = _command(commands, "latent", _latent, text)
+    parser.add_argument("study", type=Path, metavar="STUDY", help="study folder with a trained run")
+    help_ = "what to look at, YAML (see `nigra settings latent`)"
+    parser.add_argument("--config", type=Path, metavar="FILE", help=help_)
+    parser.add_argument("--run", metavar="NAME", help="the run (default: as the file says)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
+    add_flags(parser, Execution, ("maps",))
+
+
+def _latent(parsed: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from nigra.config import read_latent, read_settings
+    from nigra.study.execution import Execution
+    from nigra.study.latent import latent, to_do
+
+    settings, execution = read_latent(parsed.config, parsed.run), flags_given(parsed, Execution)
+    kept = parsed.study / "runs" / settings.run / "settings.yaml"
+    if not kept.exists():
+        raise NigraError(f"{kept.parent} is no run; run `nigra train {parsed.study}` first, or name another run.")
+    run = read_settings(kept)
+    if parsed.dry_run:
+        for space, done, embedded in to_do(parsed.study, run, settings):
+            print(f"{space}: {_done(done)}; embeddings: {_done(embedded)}")
+        return
+    folder = latent(parsed.study, run, settings, execution, Console())
+    print(f"numbers: {(folder / 'latent.tsv').resolve()}\n{DISCLAIMER}")
+
+
+def _done(done: bool) -> str:
+    return "done before" if done else "to do"
+
+
 def _add_explore(commands: Any) -> None:
     text = "open a local web page over a study: its codes and the brain, linked"
     parser = _command(commands, "explore", _explore, text)
@@ -315,8 +353,8 @@ def _add_settings(commands: Any) -> None:
     text = "print every setting of a study file, with defaults and meaning"
     parser = _command(commands, "settings", _settings, text)
     parser.add_argument(
-        "what", nargs="?", choices=("run", "simulate", "slurm"), default="run",
-        help="the file of `nigra run`, of `nigra simulate`, or of --slurm (default: run)",
+        "what", nargs="?", choices=("run", "simulate", "latent", "slurm"), default="run",
+        help="the file of `nigra run`, `nigra simulate`, `nigra latent`, or of --slurm (default: run)",
     )  # fmt: skip
 
 
@@ -324,12 +362,13 @@ def _settings(parsed: argparse.Namespace) -> None:
     from pydantic import BaseModel
 
     from nigra.config import describe
+    from nigra.latent.settings import LatentSettings
     from nigra.launch.settings import SlurmSettings
     from nigra.simulation.settings import SimulationSettings
     from nigra.study.settings import RunSettings
 
     files: dict[str, type[BaseModel]] = {
-        "run": RunSettings, "simulate": SimulationSettings, "slurm": SlurmSettings,
+        "run": RunSettings, "simulate": SimulationSettings, "latent": LatentSettings, "slurm": SlurmSettings,
     }  # fmt: skip
     print(describe(files[parsed.what]))
 

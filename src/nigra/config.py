@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from nigra.errors import NigraError
+from nigra.latent.settings import LatentSettings
 from nigra.launch.settings import SlurmSettings
 from nigra.simulation.settings import SimulationSettings
 from nigra.study.settings import RunSettings
@@ -27,6 +28,12 @@ def read_simulation(path: Path | None) -> SimulationSettings:
     if path is None:
         return SimulationSettings()
     return settings_from(_content(path), str(path), SimulationSettings)
+
+
+def read_latent(path: Path | None, run: str | None = None) -> LatentSettings:
+    """Read what `nigra latent` is to look at; None gives the defaults, a name of a run goes before the file's."""
+    content = {} if path is None else _content(path)
+    return settings_from(content | ({"run": run} if run else {}), str(path or "settings"), LatentSettings)
 
 
 def read_slurm(path: Path | None) -> SlurmSettings:

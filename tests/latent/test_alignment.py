@@ -17,7 +17,9 @@ def test_even_codes_reach_the_limit_of_uniformity(rng: np.random.Generator) -> N
 
 def test_the_limit_is_that_of_many_points_on_the_sphere(rng: np.random.Generator) -> None:
     first, second = unit_length(rng.normal(size=(2, 200_000, 3)))
-    assert uniform_limit(3) == pytest.approx(np.log(np.exp(-2 * ((first - second) ** 2).sum(axis=1)).mean()), abs=0.01)
+    assert uniform_limit(3) == pytest.approx(
+        np.log(np.exp(-2 * ((first - second) ** 2).sum(axis=1)).mean()), abs=0.01
+    )
 
 
 def test_collapsed_codes_are_aligned_but_not_uniform(rng: np.random.Generator) -> None:
@@ -32,7 +34,9 @@ def test_a_planted_place_aligns_and_its_definition_is_kept(rng: np.random.Genera
     aligned, uniform = alignment_numbers(codes, FEW)
     sphere = unit_length(codes)
     pairs = [(a, b) for a in range(6) for b in range(6) if a != b]
-    assert aligned.estimate == pytest.approx(np.mean([((sphere[a] - sphere[b]) ** 2).sum(axis=1) for a, b in pairs]))
+    assert aligned.estimate == pytest.approx(
+        np.mean([((sphere[a] - sphere[b]) ** 2).sum(axis=1) for a, b in pairs])
+    )
     all_ = [np.exp(-2 * ((sphere[a][:, None] - sphere[b]) ** 2).sum(axis=2)) for a, b in pairs]
     assert uniform.estimate == pytest.approx(np.log(np.mean(all_)))
     assert aligned.high < aligned.null

@@ -51,9 +51,7 @@ def test_a_slice_has_the_coordinate_it_has(affine: np.ndarray) -> None:
 
 
 def test_every_design_keeps_its_promise(locations: Locations) -> None:
-    settings = SampleSettings(
-        places=40, per_subject=30, per_region=25, around=[{"centre": [0, 0, 0], "radius": 4}]
-    )
+    settings = SampleSettings(places=40, per_subject=30, per_region=25, around=[{"centre": [0, 0, 0], "radius": 4}])
     drawn = draw_codes(locations, 3, settings, 7)
     key = drawn.subject * len(locations) + drawn.location
     assert (np.diff(key) > 0).all(), "sorted, each once"

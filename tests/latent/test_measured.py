@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from nigra.latent.measured import COLUMNS, Measured, Resampling, as_table, jackknifed, measured, of_pairs, of_subjects
+from nigra.latent.measured import (
+    COLUMNS,
+    Measured,
+    Resampling,
+    as_table,
+    jackknifed,
+    measured,
+    of_pairs,
+    of_subjects,
+)
 
 ONES = np.ones((6, 1))
 

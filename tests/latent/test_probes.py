@@ -62,7 +62,9 @@ def test_r2_of_one_division_is_that_by_hand(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize("signal", [0.0, 1.2])
 @pytest.mark.parametrize("places", [1, 20])
-def test_two_groups_are_told_apart_by_what_was_planted(rng: np.random.Generator, signal: float, places: int) -> None:
+def test_two_groups_are_told_apart_by_what_was_planted(
+    rng: np.random.Generator, signal: float, places: int
+) -> None:
     group = np.arange(40) % 2 == 0
     codes = rng.normal(size=(40, places, 5)) + signal * group[:, None, None]
     row = probe_two("sex AUC", *flat(codes), group, QUICK)

@@ -52,7 +52,9 @@ def test_a_planted_rank_is_found_with_an_interval_around_it(rng: np.random.Gener
 def test_the_estimate_by_moments_is_that_of_the_codes(rng: np.random.Generator) -> None:
     codes = (rng.normal(size=(5, 9, 6)) * np.arange(1, 7) + 1000).astype(np.float32)
     rows = {row.measure: row for row in spectrum_numbers(codes, FEW)}
-    assert rows["effective rank"].estimate == pytest.approx(effective_rank(spectrum(codes.reshape(-1, 6))), rel=1e-5)
+    assert rows["effective rank"].estimate == pytest.approx(
+        effective_rank(spectrum(codes.reshape(-1, 6))), rel=1e-5
+    )
 
 
 def test_collapse_is_told_and_a_healthy_code_is_not(rng: np.random.Generator) -> None:

@@ -177,9 +177,7 @@ def _near(locations: Locations, centre: Sequence[float], radius: float) -> Int[n
     return near
 
 
-def _in_region(
-    inside: ndarray, n_subjects: int, count: int, rng: np.random.Generator
-) -> Int[ndarray, " drawn"]:
+def _in_region(inside: ndarray, n_subjects: int, count: int, rng: np.random.Generator) -> Int[ndarray, " drawn"]:
     """Numbers (subject x locations + location) of ``count`` distinct codes of a region, over all subjects."""
     where, total = np.flatnonzero(inside), len(inside)
     available = n_subjects * len(where)

@@ -70,7 +70,9 @@ def interpolations(
     return lines
 
 
-def decode(model: Model, lines: list[Line], steps: int, code_shape: tuple[int, ...], device: str = "cpu") -> Decoded:
+def decode(
+    model: Model, lines: list[Line], steps: int, code_shape: tuple[int, ...], device: str = "cpu"
+) -> Decoded:
     """Decode every line.
 
     Args:

@@ -53,7 +53,9 @@ def halves(mm: Float[ndarray, "n_locations axes"], reach_mm: Float[ndarray, " ax
         middle = float(np.median(along))
         low, high = along <= middle - reach_mm[axis] / 2, along >= middle + reach_mm[axis] / 2
         if min(low.sum(), high.sum()) > min(best.first.sum(), best.second.sum()):
-            best = Halves(low, high & ~low, f"{names[axis]} cut at {middle:.0f} mm, {reach_mm[axis]:.0f} mm left out")
+            best = Halves(
+                low, high & ~low, f"{names[axis]} cut at {middle:.0f} mm, {reach_mm[axis]:.0f} mm left out"
+            )
     return best
 
 
@@ -82,7 +84,9 @@ def identity_numbers(
     for beyond, values in (("", wide), (", beyond place", wide - wide.mean(axis=0))):
         named, nearer = named_right(values, parts), own_is_nearer(values, parts, resampling.seed)
         found += [
-            measured(f"subject accuracy{beyond}", of_subjects(named), subjects, resampling, 1 / subjects, parts.words),
+            measured(
+                f"subject accuracy{beyond}", of_subjects(named), subjects, resampling, 1 / subjects, parts.words
+            ),
             measured(f"subject AUC{beyond}", of_subjects(nearer), subjects, resampling, 0.5, parts.words),
         ]
     return found

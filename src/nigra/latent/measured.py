@@ -56,7 +56,9 @@ def measured(
     return Measured(measure, float(values[0]), *bca(values, nobody), null=null, note=note)
 
 
-def jackknifed(measure: str, statistic: Weighted, n_subjects: int, null: float = np.nan, note: str = "") -> Measured:
+def jackknifed(
+    measure: str, statistic: Weighted, n_subjects: int, null: float = np.nan, note: str = ""
+) -> Measured:
     """As ``measured`` for a costly statistic: estimate +- 1.96 standard errors from leaving out each subject.
 
     Efron and Tibshirani (1993), ch. 11.

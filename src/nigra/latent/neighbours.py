@@ -27,7 +27,9 @@ def nearest_elsewhere(
     for subject in np.unique(owner[anchors]):
         others, own = np.flatnonzero(owner != subject), np.flatnonzero(owner[anchors] == subject)
         if len(others) < count:
-            raise NigraError(f"{count} neighbours are wanted, but other subjects have {len(others)} codes; draw more.")
+            raise NigraError(
+                f"{count} neighbours are wanted, but other subjects have {len(others)} codes; draw more."
+            )
         found = NearestNeighbors(n_neighbors=count).fit(codes[others])
         distances[own], chosen = found.kneighbors(codes[anchors[own]])
         rows[own] = others[chosen]
@@ -52,7 +54,9 @@ def neighbour_table(
     parts = []
     for number, (anchor, own, far) in enumerate(zip(chosen, rows, distances, strict=True)):
         all_ = np.r_[anchor, own]
-        part = table.iloc[all_][["participant_id", "group", "region", "x_mm", "y_mm", "z_mm"]].reset_index(drop=True)
+        part = table.iloc[all_][["participant_id", "group", "region", "x_mm", "y_mm", "z_mm"]].reset_index(
+            drop=True
+        )
         part["anchor"], part["rank"] = number, np.arange(len(all_))
         part["distance"], part["apart_mm"] = np.r_[0.0, far], apart(place[all_], place[anchor])
         parts.append(part)

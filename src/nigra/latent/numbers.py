@@ -76,11 +76,11 @@ def latent_numbers(
         tick: told the fraction done.
     """
     people, resampling = People.of(codes.table), settings.resampling
-    held_out, note = held_out(people)
-    block, where = codes.block(held_out)
-    flat, owner = block.reshape(-1, block.shape[2]), np.repeat(np.arange(len(held_out)), block.shape[1])
+    names, note = held_out(people)
+    block, where = codes.block(names)
+    flat, owner = block.reshape(-1, block.shape[2]), np.repeat(np.arange(len(names)), block.shape[1])
     mm, regions = where[MM].to_numpy(dtype=float), where["region"].astype(str).to_numpy()
-    everywhere = np.tile(mm, (len(held_out), 1)), np.tile(regions, len(held_out))
+    everywhere = np.tile(mm, (len(names), 1)), np.tile(regions, len(names))
     steps: list[tuple[str, Callable[[], list[Measured]]]] = [
         ("spectrum", lambda: spectrum_numbers(block, resampling)),
         ("dimension", lambda: dimension_numbers(block, resampling)),
@@ -170,10 +170,11 @@ def held_out(people: People) -> tuple[list[str], str]:
 
 def _seen_tightness(codes: CodeTable, people: People, settings: LatentSettings) -> list[Measured]:
     seen = people.names(CONTROL, "train")
-    return tightness_numbers(codes.block(seen)[0], settings.resampling, "training controls") if len(seen) > 1 else []
+    return (
+        tightness_numbers(codes.block(seen)[0], settings.resampling, "training controls") if len(seen) > 1 else []
+    )
 
 
 def _noted(row: Measured, note: str) -> Measured:
     told = "; ".join(text for text in (row.note, note) if text)
     return Measured(row.measure, row.estimate, row.low, row.high, row.null, told)
-

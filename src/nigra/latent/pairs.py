@@ -53,6 +53,8 @@ def _sums(
     codes: Codes,
 ) -> tuple[Float[ndarray, " n_subjects"], PairMatrix, Float[ndarray, "n_subjects d"]]:
     """Per subject the sum of squared lengths, per pair that of products at the same place, per subject the sum."""
-    centred = codes.astype(np.float64) - codes.mean(axis=(0, 1), dtype=np.float64)  # distances stay, digits are kept
+    centred = codes.astype(np.float64) - codes.mean(
+        axis=(0, 1), dtype=np.float64
+    )  # distances stay, digits are kept
     flat = centred.reshape(len(codes), -1)
     return (flat**2).sum(axis=1), flat @ flat.T, centred.sum(axis=1)

@@ -142,7 +142,9 @@ def probe_many(
         np.add.at(count, (classes[test], owner[test]), 1)
 
     def statistic(weights: Float[ndarray, "n_subjects samples"]) -> Float[ndarray, " samples"]:
-        shares = np.divide(right @ weights, total := count @ weights, where=total > 0, out=np.full(total.shape, np.nan))
+        shares = np.divide(
+            right @ weights, total := count @ weights, where=total > 0, out=np.full(total.shape, np.nan)
+        )
         known = ~np.isnan(shares)
         return np.where(known, shares, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
 
@@ -177,7 +179,10 @@ def place_numbers(
     names, number, times = np.unique(regions, return_inverse=True, return_counts=True)
     kept = ((names != "") & (times >= 4 * settings.folds))[number]
     if len(np.unique(number[kept])) < 2:
-        return [*found, Measured("region balanced accuracy", np.nan, note="fewer than two regions with enough codes")]
+        return [
+            *found,
+            Measured("region balanced accuracy", np.nan, note="fewer than two regions with enough codes"),
+        ]
     classes = np.unique(number[kept], return_inverse=True)[1]
     people = np.unique(owner[kept], return_inverse=True)[1]
     return [*found, probe_many("region balanced accuracy", codes[kept], people, classes, one)]

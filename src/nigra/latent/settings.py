@@ -42,7 +42,9 @@ class DecodingSettings(_Settings):
     steps: int = Field(7, ge=3, description="steps from one end to the other")
     axes: int = Field(4, ge=1, description="principal axes of the codes along which is traversed")
     reach: float = Field(2.0, gt=0, description="how far along an axis, in standard deviations")
-    pairs: int = Field(4, ge=1, description="pairs of codes interpolated: one place in two subjects, two places in one")
+    pairs: int = Field(
+        4, ge=1, description="pairs of codes interpolated: one place in two subjects, two places in one"
+    )
 
 
 class LatentSettings(_Settings):
@@ -74,6 +76,10 @@ class LatentSettings(_Settings):
     def _models_once(self) -> "LatentSettings":
         if len(set(self.models)) < len(self.models):
             raise ValueError(f"models: {max(self.models, key=self.models.count)} stands twice; name each once")
+        if not self.sample.training and self.embeddings.methods and self.embeddings.fitted_on == "train":
+            raise ValueError(
+                "embeddings are fitted on training controls; set sample.training: true, or methods: []"
+            )
         return self
 
     @property

@@ -1,0 +1,327 @@
+"""Stage latent: the latent space of every model of a run as a code table, with numbers, pictures and embeddings.
+
+``runs/NAME/latent/MODEL/draw-NN`` is one latent space; ``MODEL_untrained`` is the same network with fresh weights, the
+negative control. ``runs/NAME/latent/latent.tsv`` gathers the numbers of all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+from rich.console import Console
+
+from nigra.cohort.splits import Draw
+from nigra.cohort.store import CONTROL, PATIENT
+from nigra.errors import NigraError
+from nigra.figures.latent_decoding import decoding_figure
+from nigra.figures.latent_numbers import latent_numbers_figure
+from nigra.figures.style import save
+from nigra.files import key_in, read_tsv, write_array, write_image, write_json, write_tsv
+from nigra.latent.codes import CodeTable, code_rows, draw_codes, write_codes
+from nigra.latent.decoding import Line, decode, interpolations, spread_out, traversals
+from nigra.latent.embed import embed_folder
+from nigra.latent.measured import as_table
+from nigra.latent.neighbours import neighbour_table
+from nigra.latent.numbers import People, held_out, latent_numbers
+from nigra.latent.separability import separability_numbers, separability_table
+from nigra.latent.settings import LatentSettings
+from nigra.provenance import hash_settings, record
+from nigra.regions import Atlas
+from nigra.study.coding import Coder
+from nigra.study.evaluate import atlas_of
+from nigra.study.execution import Execution
+from nigra.study.gathering import gather
+from nigra.study.progress import Steps, between
+from nigra.study.rows import score_key
+from nigra.study.run import Fit, Run, cores
+from nigra.study.score import is_scored, methods_of, read_scores
+from nigra.study.settings import ModelSettings, RunSettings
+from nigra.study.train import trained
+from nigra.training import Tick, limit_threads
+
+UNTRAINED = "_untrained"
+"""Behind a model's name: the same network with fresh weights."""
+
+_ELSEWHERE = {"run", "title", "models", "draws", "untrained", "embeddings"}
+"""Settings that the numbers of one space do not depend on."""
+
+_SUBJECT = ("participant_id", "group", "set", "age", "sex", "site")
+
+
+def latent(
+    study: Path, run_settings: RunSettings, settings: LatentSettings, execution: Execution | None = None,
+    console: Console | None = None,
+) -> Path:  # fmt: skip
+    """Examine the latent space of every model and draw of a trained run; returns ``runs/NAME/latent``.
+
+    A killed one, started again with the same settings, goes on where it was and ends with the same results.
+
+    Raises:
+        NigraError: the run is not trained with these settings, or the settings do not fit it.
+    """
+    run = Run(study, run_settings, execution or Execution())
+    spaces = spaces_of(run, settings)
+    folder = run.folder / "latent"
+    try:
+        with FileLock(run.folder / ".lock", timeout=0):
+            limit_threads(run.execution.threads or cores())
+            for path in folder.glob("**/.writing-*"):  # left by a killed process; the lock says that nobody writes
+                path.unlink()
+            _latent(folder, spaces, settings, Steps(console, 2 * len(spaces) + 1))
+    except Timeout as error:
+        raise NigraError(f"{run.folder} is in use by another nigra; wait for it.") from error
+    return folder
+
+
+@dataclass(frozen=True)
+class Space:
+    """One latent space: a model of a draw, trained or not."""
+
+    run: Run
+    settings: LatentSettings
+    model: ModelSettings
+    draw: Draw
+    untrained: bool
+    atlas: Atlas
+
+    @property
+    def label(self) -> str:
+        """The model's name in folders and tables."""
+        return self.model.label + (UNTRAINED if self.untrained else "")
+
+    @property
+    def folder(self) -> Path:
+        """``runs/NAME/latent/MODEL/draw-NN``."""
+        return self.run.folder / "latent" / self.label / f"draw-{self.draw.draw:02d}"
+
+    @cached_property
+    def key(self) -> str:
+        """Stands for all that the code table and its numbers depend on."""
+        run, draw = self.run, self.draw
+        part = run.parts(draw)[0]
+        fit = run.fit_key(Fit(self.model, draw.draw, part.train, part.fold))
+        scored = [
+            [m.label, score_key(run, m, draw)] for m in methods_of(run, self.model) if is_scored(run, m, draw)
+        ]
+        dumped = self.settings.model_dump(mode="json", exclude=_ELSEWHERE)
+        return hash_settings([dumped, fit, self.untrained, scored, draw.test, self.atlas.source, self._people_said])
+
+    @property
+    def embedding_key(self) -> str:
+        """Stands for all that the embeddings depend on."""
+        return hash_settings([self.key, self.settings.embeddings.model_dump(mode="json")])
+
+    @property
+    def is_done(self) -> bool:
+        """Whether code table and numbers are there."""
+        return key_in(self.folder / "latent.json") == self.key
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether its embeddings are there."""
+        return key_in(self.folder / "embeddings.json") == self.embedding_key
+
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """Subjects of the code table, a row each: training controls, then test subjects."""
+        rows, draw = self.run.cohort.participants.set_index("participant_id", drop=False), self.draw
+        tested = rows.loc[draw.test]
+        if self.settings.sample.balanced:
+            patients = tested.index[tested["group"] == PATIENT]
+            rng = np.random.default_rng(self.settings.seed)
+            kept = rng.permutation(patients)[: int((tested["group"] == CONTROL).sum())]
+            tested = tested[~tested.index.isin(set(patients) - set(kept))]
+        train = rows.loc[draw.train] if self.settings.sample.training else rows.iloc[:0]
+        found = pd.concat([train.assign(set="train"), tested.assign(set="test")])
+        known = [name for name in _SUBJECT if name in found and found[name].notna().any()]
+        return found[known].reset_index(drop=True)
+
+    @property
+    def _people_said(self) -> dict[str, list[str]]:
+        return {str(name): values.astype(str).tolist() for name, values in self.people.items()}
+
+
+def spaces_of(run: Run, settings: LatentSettings) -> list[Space]:
+    """Every latent space that is asked for, the run's order kept.
+
+    Raises:
+        NigraError: no model, an unknown one, one that is not trained, or more draws than there are.
+    """
+    labels = [model.label for model in run.settings.models]
+    unknown = [name for name in settings.models if name not in labels]
+    if unknown or not labels:
+        found = ", ".join(labels) or "none"
+        raise NigraError(f"models: {unknown[0] if unknown else 'one'} is wanted, but the run has {found}.")
+    if (settings.draws or 1) > len(run.draws):
+        raise NigraError(
+            f"draws: {settings.draws} are wanted, but the run has {len(run.draws)}; take fewer, or null for all."
+        )
+    clash = [name for name in labels if settings.untrained and name + UNTRAINED in labels]
+    if clash:
+        raise NigraError(f"model {clash[0]}{UNTRAINED} has the name of an untrained control; set untrained: false.")
+    atlas, spaces = atlas_of(run), []
+    for model in run.settings.models:
+        if settings.models and model.label not in settings.models:
+            continue
+        for draw in run.draws[: settings.draws]:
+            part = run.parts(draw)[0]
+            trained(run, Fit(model, draw.draw, part.train, part.fold))
+            kinds = (False, True) if settings.untrained else (False,)
+            spaces += [Space(run, settings, model, draw, untrained, atlas) for untrained in kinds]
+    return spaces
+
+
+def to_do(study: Path, run_settings: RunSettings, settings: LatentSettings) -> list[tuple[str, bool, bool]]:
+    """What would be done, by latent space: its name, and whether its numbers and its embeddings are there."""
+    return [
+        (f"{space.label}, draw-{space.draw.draw:02d}", space.is_done, space.is_embedded)
+        for space in spaces_of(Run(study, run_settings), settings)
+    ]
+
+
+def _latent(folder: Path, spaces: list[Space], settings: LatentSettings, steps: Steps) -> None:
+    for space in spaces:
+        again, text = space.run.execution.overwrite, f"{space.label}, draw-{space.draw.draw:02d}"
+        if space.is_done and not again:
+            steps.skip(f"codes and numbers of {text}")
+        else:
+            with steps.step(f"codes and numbers of {text}") as tick:
+                examine(space, tick)
+        if space.is_embedded and not again:
+            steps.skip(f"embeddings of {text}")
+        else:
+            with steps.step(f"embeddings of {text}") as tick:
+                if settings.embeddings.methods:
+                    embed_folder(space.folder, settings.embeddings, tick)
+                content = record("embed", settings.embeddings.model_dump(mode="json"))
+                write_json(space.folder / "embeddings.json", {"key": space.embedding_key, **content})
+    with steps.step("tables and figures"):
+        for name in ("latent.tsv", "separability.tsv"):
+            write_tsv(folder / name, _gathered(spaces, name))
+        table = read_tsv(folder / "latent.tsv", ("model", "measure", "note"))
+        save(latent_numbers_figure(table), folder / "figures" / "latent-numbers")
+
+
+def _gathered(spaces: list[Space], name: str) -> pd.DataFrame:
+    """A table of all spaces, with columns model and draw in front."""
+    tables = []
+    for space in spaces:
+        own = read_tsv(space.folder / name, ("measure", "note", "region", "statistic"))
+        own.insert(0, "draw", space.draw.draw)
+        own.insert(0, "model", space.label)
+        tables.append(own)
+    return pd.concat(tables, ignore_index=True)
+
+
+def examine(space: Space, tick: Tick) -> None:
+    """Write the code table of a space, its numbers, its maps and what its decoder makes of codes in between."""
+    (space.folder / "latent.json").unlink(missing_ok=True)
+    run, settings, people = space.run, space.settings, space.people
+    coder = Coder(run, space.model, space.draw, space.untrained)
+    locations, names = coder.locations(space.atlas), people["participant_id"].tolist()
+    drawn = draw_codes(locations, len(names), settings.sample, settings.seed)
+    groups = dict(zip(run.cohort.ids, run.cohort.participants["group"], strict=True))
+    patient = np.array([groups[name] == PATIENT for name in space.draw.test])
+    tight = held_out(People.of(people))[0]
+    found = gather(
+        coder, space.atlas, locations, drawn, names, space.draw.train, space.draw.test, tight, settings.metric,
+        between(tick, 0.0, 0.5),
+    )  # fmt: skip
+    table = code_rows(locations, drawn, people)
+    if not space.untrained:
+        table = table.assign(**_score_columns(space, coder, drawn.location, table["participant_id"]))
+    write_codes(space.folder, table, found.codes)
+    codes = CodeTable(table, found.codes)
+    told = separability_table(found.scores, found.regions, patient, settings.resampling, settings.permutations)
+    write_tsv(space.folder / "separability.tsv", told)
+    rows = latent_numbers(codes, found.centred, coder.reach_mm, settings, between(tick, 0.5, 0.95))
+    write_tsv(space.folder / "latent.tsv", as_table([*rows, *separability_numbers(told)]))
+    _write_map(space, coder, found.tightness)
+    _write_neighbours(space, codes)
+    _write_decoded(space, coder, codes)
+    inputs = {"cohort/volumes.npy": run.cohort.digest, f"atlas {space.atlas.space}": space.atlas.source}
+    content = record("latent", settings.model_dump(mode="json"), inputs)
+    about = {"codes": len(drawn), "d": coder.length, "way": coder.scorer.way, "trained_on": list(coder.trained_on)}
+    write_json(space.folder / "latent.json", {"key": space.key, "untrained": space.untrained, **about, **content})
+
+
+def _score_columns(space: Space, coder: Coder, location: np.ndarray, owner: pd.Series) -> dict[str, np.ndarray]:
+    """A column per scored method: the voxel's score, or the mean over the voxels a unit is about."""
+    found, codes = {}, owner.astype(str).to_numpy()
+    covered = None if coder.per_voxel else coder.covered()
+    for method in methods_of(space.run, space.model):
+        if not is_scored(space.run, method, space.draw):
+            continue
+        scored = read_scores(space.run, method, space.draw)
+        values = np.full(len(codes), np.nan, np.float32)
+        for row, name in enumerate([*scored.calibration_ids, *scored.test_ids]):
+            own = np.flatnonzero(codes == name)
+            if len(own):
+                scores = np.asarray(scored.scores[row])
+                values[own] = (scores if covered is None else _means(scores, covered))[location[own]]
+        found[f"score:{method.detector.label}"] = values
+    return found
+
+
+def _means(scores: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """Mean of the known scores of the voxels of each unit."""
+    known = np.isfinite(scores)
+    count = covered @ known.astype(float)
+    total = covered @ np.where(known, scores, 0).astype(float)
+    return np.divide(total, count, out=np.full(len(covered), np.nan), where=count > 0)
+
+
+def _write_map(space: Space, coder: Coder, values: np.ndarray) -> None:
+    """The tightness of every place as an image, NaN where there is none."""
+    cohort = space.run.cohort
+    image = np.full(cohort.mask.shape, np.nan, np.float32)
+    if coder.per_voxel:
+        image[cohort.mask] = values
+    else:
+        image[cohort.mask] = _means_over_units(values, coder.covered())
+    path = space.folder / "maps" / f"space-{cohort.space}_desc-tightness_map.nii.gz"
+    write_image(path, image, cohort.affine)
+    what = "root of mean squared distance of codes at the same place over that between other places, other subjects"
+    write_json(path.with_name(path.name.replace(".nii.gz", ".json")), {"Description": what, "Units": "ratio"})
+
+
+def _means_over_units(values: np.ndarray, covered: np.ndarray) -> np.ndarray:
+    """For every voxel the mean over the units that are about it."""
+    count = covered.sum(axis=0)
+    return np.divide(values @ covered, count, out=np.full(covered.shape[1], np.nan), where=count > 0)
+
+
+def _write_neighbours(space: Space, codes: CodeTable) -> None:
+    """Neighbours of codes spread over the space, among the tested subjects."""
+    rows = np.flatnonzero((codes.table["set"] == "test").to_numpy())
+    own, table = codes.codes[rows], codes.table.iloc[rows]
+    settings = space.settings
+    found = neighbour_table(table, own, spread_out(own, settings.anchors).tolist(), settings.neighbours)
+    write_tsv(space.folder / "neighbours.tsv", found)
+
+
+def _write_decoded(space: Space, coder: Coder, codes: CodeTable) -> None:
+    """Traversals and interpolations: decoded units, what they are, and their pictures."""
+    settings, names = space.settings.decoding, held_out(People.of(space.people))[0]
+    block, where = codes.block(names)
+    mm = where[["x_mm", "y_mm", "z_mm"]].to_numpy(dtype=float)
+    places = ["(" + " ".join(f"{value:.0f}" for value in row if np.isfinite(value)) + ")" for row in mm]
+    lines = {
+        "traversal": traversals(block.reshape(-1, block.shape[2]), settings.axes, settings.reach),
+        "interpolation": interpolations(block, list(names), places, settings.pairs, space.settings.seed),
+    }
+    for kind, own in lines.items():
+        units = decode(coder.model, own, settings.steps, coder.code_shape, space.run.device)
+        write_array(space.folder / f"{kind}.npy", units)
+        write_json(space.folder / f"{kind}.json", {"lines": [line.words for line in own], "steps": settings.steps})
+        _save_decoded(space, kind, units, own)
+
+
+def _save_decoded(space: Space, kind: str, units: np.ndarray, lines: Sequence[Line]) -> None:
+    channels = space.run.cohort.channels
+    figure = decoding_figure(units, [line.words for line in lines], channels, kind)
+    save(figure, space.folder / "figures" / kind)
