@@ -25,10 +25,9 @@ from nigra.bench.machine import cores, describe
 from nigra.bench.samples import ellipsoid
 from nigra.models.published import PRESETS, build
 from nigra.models.siamese import Model
-from nigra.training import Task, Tick, TrainingSettings, _epoch, keep_freed_memory, limit_threads, train
+from nigra.training import Feed, Task, Tick, TrainingSettings, keep_freed_memory, limit_threads, run_epoch, train
 from nigra.units import Source
 from nigra.units.pairs import draw_epoch
-from nigra.units.resident import reader
 
 CONTROLS, UNITS, SHAPE = 41, 600_000, (121, 145, 121)
 PUBLISHED = PRESETS["mlcn2021-sae"]
@@ -88,12 +87,11 @@ def _fresh() -> tuple[Model, torch.optim.Optimizer]:
 def _our_epochs(task: Task, settings: TrainingSettings, losses: Losses) -> Callable[[], None]:
     """Each call learns one more epoch by the product's loop."""
     model, optimiser = _fresh()
-    locations = task.unit.locate(task.source.mask)
-    cut, numbers = reader(task.source, task.unit, task.train_rows), itertools.count()
+    feed, numbers = Feed(task, settings, model.members), itertools.count()
 
     def epoch() -> None:
-        rng = np.random.default_rng([settings.seed, 2, next(numbers)])
-        losses.append(_epoch(model, cut, task.train_rows, locations, settings, rng, optimiser)["loss"])
+        drawn = feed.draw(np.random.default_rng([settings.seed, 2, next(numbers)]), task.train_rows)
+        losses.append(run_epoch(model.terms, feed, drawn, optimiser)["loss"])
 
     return epoch
 

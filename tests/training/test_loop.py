@@ -8,42 +8,27 @@ import pytest
 import torch
 from safetensors import safe_open
 
-import nigra.training
+import nigra.training.feed
 from nigra.errors import NigraError
 from nigra.models.published import build
-from nigra.models.siamese import Model
-from nigra.training import Task, TrainingSettings, train, validation_split
-from nigra.units import Patches, Slices, Source
-from nigra.units.resident import reader
+from nigra.training import Feed, Task, TrainingSettings, run_epoch, train
+from nigra.units import Slices, Source
+from tests.training.training_fixture import SHAPE, make_source, patches, weights
 
-SHAPE = (18, 20, 6)
 SETTINGS = TrainingSettings(epochs=4, batch=16, units_per_subject=20, seed=3)
 
 
 @pytest.fixture
 def source() -> Source:
-    """Smooth subjects that share an anatomy, so that there is something to learn."""
-    rng = np.random.default_rng(0)
-    x, y, z = np.indices(SHAPE) / 10
-    anatomy = 0.5 + 0.4 * np.sin(3 * x) * np.cos(2 * y + z)
-    volumes = (anatomy + 0.05 * rng.normal(size=(6, 2, *SHAPE))).astype(np.float32)
-    return Source.plain(volumes)
-
-
-def patches(source: Source, watch: int = 0) -> Task:
-    return Task(source, Patches(15), np.arange(6 - watch), np.arange(6 - watch, 6))
-
-
-def weights(model: Model) -> np.ndarray:
-    return np.concatenate([value.numpy().ravel() for value in model.state_dict().values()])
+    return make_source()
 
 
 @pytest.mark.parametrize("name", ["mlcn2021-sae", "isbi2023-ae"])
 def test_training_learns(source: Source, tmp_path: Path, name: str) -> None:
-    settings = SETTINGS.model_copy(update={"epochs": 12, "units_per_subject": 60})
+    settings = SETTINGS.model_copy(update={"epochs": 6, "units_per_subject": 60, "learning_rate": 3e-3})
     train(build(name, seed=3), patches(source), settings, tmp_path)
     log = [json.loads(line) for line in (tmp_path / "training.jsonl").read_text().splitlines()]
-    assert [line["epoch"] for line in log] == list(range(1, 13))
+    assert [line["epoch"] for line in log] == list(range(1, 7))
     assert log[-1]["reconstruction"] < 0.8 * log[0]["reconstruction"]
     assert ("similarity" in log[0]) == name.endswith("-sae")
 
@@ -72,18 +57,18 @@ def test_killed_and_resumed_is_the_same_bit_for_bit(
     """Law 9: a kill in the middle of an epoch, after some batches were already learnt."""
     settings = SETTINGS.model_copy(update={"keep": keep, "validation_fraction": 0.4})
     whole = train(build("isbi2023-sae"), patches(source, 2), settings, tmp_path / "whole")
-    draw, calls = nigra.training.draw_epoch, []
+    draw, calls = nigra.training.feed.draw_epoch, []
 
     def dies(*arguments: object) -> object:
         calls.append(1)
-        if len(calls) > 2 * stop_after:  # each epoch draws once to learn, once to watch
+        if len(calls) > 1 + 2 * stop_after:  # the watch draws first; each epoch once to learn, once to watch
             raise KeyboardInterrupt
         return draw(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(nigra.training, "draw_epoch", dies)
+    monkeypatch.setattr(nigra.training.feed, "draw_epoch", dies)
     with pytest.raises(KeyboardInterrupt):
         train(build("isbi2023-sae"), patches(source, 2), settings, tmp_path / "killed")
-    monkeypatch.setattr(nigra.training, "draw_epoch", draw)
+    monkeypatch.setattr(nigra.training.feed, "draw_epoch", draw)
     resumed = train(build("isbi2023-sae", seed=99), patches(source, 2), settings, tmp_path / "killed")
     np.testing.assert_array_equal(weights(resumed), weights(whole))
     logs = [(tmp_path / name / "training.jsonl").read_text().splitlines() for name in ("whole", "killed")]
@@ -106,11 +91,10 @@ def test_best_on_validation_keeps_the_epoch_of_the_lowest_loss(source: Source, t
     losses = [
         json.loads(line)["validation_loss"] for line in (tmp_path / "training.jsonl").read_text().splitlines()
     ]
-    fixed = np.random.default_rng([settings.seed, 3])
-    locations = task.unit.locate(source.mask)
-    cut = reader(source, task.unit, task.validation_rows)
+    feed = Feed(task, settings, members=1)
+    drawn = feed.draw(np.random.default_rng([settings.seed, 3]), task.validation_rows)
     with torch.no_grad():
-        again = nigra.training._epoch(model, cut, task.validation_rows, locations, settings, fixed)
+        again = run_epoch(model.terms, feed, drawn)
     assert again["loss"] == pytest.approx(min(losses), rel=1e-6)
     assert min(losses) < max(losses)
 
@@ -137,14 +121,9 @@ def test_a_checkpoint_of_other_settings_is_refused(source: Source, tmp_path: Pat
 
 
 def test_a_loss_that_is_not_a_number_stops(source: Source, tmp_path: Path) -> None:
-    source.volumes[0, 0, 3, 3, 3] = np.nan
+    source.volumes[0] = np.nan
     with pytest.raises(NigraError, match="learning_rate"):
-        train(
-            build("mlcn2021-sae"),
-            patches(source),
-            SETTINGS.model_copy(update={"units_per_subject": None}),
-            tmp_path,
-        )
+        train(build("mlcn2021-sae"), patches(source), SETTINGS, tmp_path)
 
 
 def test_progress_rises_to_the_end(source: Source, tmp_path: Path) -> None:
@@ -152,15 +131,3 @@ def test_progress_rises_to_the_end(source: Source, tmp_path: Path) -> None:
     train(build("mlcn2021-sae"), patches(source), SETTINGS, tmp_path, tick=lambda done, text: seen.append(done))
     assert seen == sorted(seen)
     assert 0.7 < seen[-1] < 1
-
-
-def test_validation_is_by_subject() -> None:
-    ids = [f"sub-{i}" for i in range(20)]
-    learn, watch = validation_split(ids, TrainingSettings(validation_fraction=0.25))
-    assert len(watch) == 5
-    assert sorted(learn + watch) == sorted(ids)
-    assert validation_split(ids, TrainingSettings()) == (ids, [])
-    with pytest.raises(NigraError, match="leaves 1 to learn from"):
-        validation_split(ids[:3], TrainingSettings(validation_fraction=0.1))
-    with pytest.raises(NigraError, match="validation_fraction is 0"):
-        validation_split(ids, TrainingSettings(keep="best-on-validation"))
