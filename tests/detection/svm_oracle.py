@@ -65,9 +65,8 @@ def fitted(
         "gammas": np.full(locations, np.nan, np.float32), "free": np.zeros(locations, bool),
         "steps": np.zeros(locations, np.int64),
     }  # fmt: skip
-    usable = np.isfinite(codes).all(axis=(0, 2))
-    numbers = np.float32(nu), mode, np.float32(gamma), np.float32(TOLERANCE), 20_000
-    solver.fit(codes, usable, *numbers, *found.values())  # type: ignore[attr-defined]
+    numbers = np.float32(1e15), np.float32(nu), mode, np.float32(gamma), np.float32(TOLERANCE), 20_000
+    solver.fit(codes, *numbers, *found.values())  # type: ignore[attr-defined]
     return found
 
 

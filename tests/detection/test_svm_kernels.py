@@ -62,6 +62,21 @@ def test_what_is_not_usable_is_left_as_it_is(rng: np.random.Generator) -> None:
     np.testing.assert_array_equal(np.delete(left, 3, axis=1), np.delete(clean[6], 3, axis=1))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_code_that_is_not_finite_has_no_score_and_takes_none_from_others(
+    rng: np.random.Generator, value: float
+) -> None:
+    codes = normal(rng, 9, LOCATIONS, 2)
+    found, (clean, scores) = fitted(codes, NU, SCALE), np.full((2, *codes.shape[:2]), 7, np.float32)
+    svm_kernels.score(codes, found["weights"], found["gammas"], codes, clean)
+    odd = codes.copy()
+    odd[4, BLOCK + 2, 1] = value
+    svm_kernels.score(codes, found["weights"], found["gammas"], odd, scores)
+    assert np.argwhere(np.isnan(scores)).tolist() == [[4, BLOCK + 2]]
+    scores[4, BLOCK + 2] = clean[4, BLOCK + 2]
+    np.testing.assert_array_equal(scores, clean)
+
+
 @pytest.mark.parametrize(("n", "d", "m"), [(5, 1, 3), (13, 4, 1), (16, 33, 10)])
 def test_scores_are_weighted_sums_of_kernels(rng: np.random.Generator, n: int, d: int, m: int) -> None:
     controls, others = normal(rng, n, 4, d), normal(rng, m, 4, d)

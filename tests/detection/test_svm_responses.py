@@ -24,7 +24,7 @@ def test_invert(rng: np.random.Generator, n: int) -> None:
     K = kernel(codes, codes, 0.5) + 0.1 * np.eye(n)
     A = np.zeros((n, (n + 7) // 8 * 8), np.float32)
     A[:, :n] = K
-    invert(A, n)
+    invert(A, n, A.shape[1])
     np.testing.assert_allclose(A[:, :n], np.linalg.inv(K), atol=1e-4)
     assert (A[:, n:] == 0).all()
 

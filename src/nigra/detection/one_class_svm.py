@@ -116,10 +116,9 @@ class VoxelwiseOneClassSVM(Detector):
         steps = np.zeros(locations, np.int64)
         for at in _parts(codes):
             block = as_float32(codes[:, at])
-            usable = np.empty(block.shape[1], bool)
-            svm_kernels.usable(block, np.float32(_LARGEST), usable)
             self._solver.fit(
-                block, usable, np.float32(self.nu), mode, np.float32(gamma), np.float32(self.tolerance / 4), _LIMIT,
+                block, np.float32(_LARGEST), np.float32(self.nu), mode, np.float32(gamma),
+                np.float32(self.tolerance / 4), _LIMIT,
                 self.weights_[at], self.offset_[0, at], self.gamma_[at], self.free_[at], steps[at],
             )  # fmt: skip
             if tick:
@@ -176,7 +175,6 @@ class VoxelwiseOneClassSVM(Detector):
         for part in _parts(controls):  # all controls' codes there are many times the given ones
             new, found = as_float32(codes[:, part]), np.empty((len(codes), part.stop - part.start), np.float32)
             self._solver.score(as_float32(controls[:, part]), weights[part], gamma[part], new, found)
-            svm_kernels.mark(new, found)
             scores[:, part] = found
         return scores
 

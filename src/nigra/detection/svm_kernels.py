@@ -35,49 +35,6 @@ BLOCK = 64
 # were seen to corrupt memory, so nothing stands there.
 
 
-@numba.njit(parallel=True, nogil=True, cache=True)
-@no_type_check
-def usable(codes, largest, out):
-    """Fill ``out`` (locations,): whether all codes there are finite and smaller than ``largest``."""
-    for b in numba.prange((codes.shape[1] + BLOCK - 1) // BLOCK):
-        usable_block(b, codes, largest, out)
-
-
-@numba.njit(cache=True)
-@no_type_check
-def usable_block(b, codes, largest, out):
-    """One block of ``usable``."""
-    begin, end = b * BLOCK, min((b + 1) * BLOCK, codes.shape[1])
-    out[begin:end] = True
-    for i in range(codes.shape[0]):
-        for where in range(begin, end):
-            good = True
-            for k in range(codes.shape[2]):
-                good &= abs(codes[i, where, k]) < largest  # False for NaN
-            out[where] &= good
-
-
-@numba.njit(parallel=True, nogil=True, cache=True)
-@no_type_check
-def mark(codes, scores):
-    """NaN into ``scores`` (m, locations) where a code is not finite."""
-    for b in numba.prange((codes.shape[1] + BLOCK - 1) // BLOCK):
-        mark_block(b, codes, scores)
-
-
-@numba.njit(cache=True)
-@no_type_check
-def mark_block(b, codes, scores):
-    """One block of ``mark``."""
-    for i in range(codes.shape[0]):
-        for where in range(b * BLOCK, min((b + 1) * BLOCK, codes.shape[1])):
-            good = True
-            for k in range(codes.shape[2]):
-                good &= abs(codes[i, where, k]) < np.inf
-            if not good:
-                scores[i, where] = np.nan
-
-
 @numba.njit(cache=True)
 @no_type_check
 def nearby(codes, begin):
@@ -91,21 +48,31 @@ def nearby(codes, begin):
     return near
 
 
+@numba.njit(cache=True)
+@no_type_check
+def all_below(codes, i, where, largest):
+    """Whether the numbers of subject i's code at a location are finite and smaller than ``largest``."""
+    good = True
+    for k in range(codes.shape[2]):
+        good &= abs(codes[i, where, k]) < largest  # False for NaN
+    return good
+
+
 @numba.njit(parallel=True, nogil=True, cache=True)
 @no_type_check
-def fit(codes, usable, nu, mode, gamma, tolerance, limit, weights, rho, gammas, free, steps):
-    """Solve every usable location of ``codes`` (n, locations, d); the last five arguments are filled.
+def fit(codes, largest, nu, mode, gamma, tolerance, limit, weights, rho, gammas, free, steps):
+    """Solve every location of ``codes`` (n, locations, d) where all are below ``largest``; NaN is not.
 
-    ``weights`` (locations, n), ``rho``, ``gammas``, ``free`` (whether a free support vector fixes rho) and
-    ``steps`` (of SMO) per location.
+    The last five arguments are filled there, and left as they are elsewhere: ``weights`` (locations, n), ``rho``,
+    ``gammas``, ``free`` (whether a free support vector fixes rho) and ``steps`` (of SMO) per location.
     """
     for b in numba.prange((codes.shape[1] + BLOCK - 1) // BLOCK):
-        fit_block(b, codes, usable, nu, mode, gamma, tolerance, limit, weights, rho, gammas, free, steps)
+        fit_block(b, codes, largest, nu, mode, gamma, tolerance, limit, weights, rho, gammas, free, steps)
 
 
 @numba.njit(cache=True)
 @no_type_check
-def fit_block(b, codes, usable, nu, mode, gamma, tolerance, limit, weights, rho, gammas, free, steps):
+def fit_block(b, codes, largest, nu, mode, gamma, tolerance, limit, weights, rho, gammas, free, steps):
     """One block of ``fit``."""
     n, locations, d = codes.shape
     width, total = (n + 7) // 8 * 8, nu * F(n)
@@ -115,7 +82,10 @@ def fit_block(b, codes, usable, nu, mode, gamma, tolerance, limit, weights, rho,
     begin = b * BLOCK
     near = nearby(codes, begin)
     for where in range(begin, min(begin + BLOCK, locations)):
-        if not usable[where]:
+        usable = True
+        for i in range(n):
+            usable &= all_below(near, i, where - begin, largest)
+        if not usable:
             continue
         gammas[where] = kernel_width(near, where - begin, mode, gamma, mean, x, norms, K)
         exponentials(flat, gammas[where], bits, power)
@@ -133,7 +103,7 @@ def fit_block(b, codes, usable, nu, mode, gamma, tolerance, limit, weights, rho,
 def score(controls, weights, gammas, codes, out):
     """``out`` (m, locations) = sum over controls of weight x kernel, for m subjects' codes at every location.
 
-    A location whose gamma is NaN gets NaN; NaN codes are the caller's to mark.
+    A location whose gamma is NaN gets NaN, and so does a code that is not finite.
     """
     for b in numba.prange((codes.shape[1] + BLOCK - 1) // BLOCK):
         score_block(b, controls, weights, gammas, codes, out)
@@ -173,7 +143,7 @@ def score_block(b, controls, weights, gammas, codes, out):
         exponentials(flat[: support * columns_width], gammas[where], bits, power)
         gradient(K, support, a, total)
         for i in range(m):
-            out[i, where] = total[i]
+            out[i, where] = total[i] if all_below(new, i, where - begin, np.inf) else np.nan
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)

@@ -14,24 +14,24 @@ from nigra.detection.svm_solver import settle
 F = np.float32
 
 
-@numba.njit(fastmath=True, cache=True)
+@numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
 @no_type_check
-def invert(A, n):
-    """Inverse of the leading n x n of a positive definite ``A`` in place (Gauss-Jordan)."""
+def invert(A, n, w):
+    """Inverse of the leading n x n of a positive definite ``A`` in place (Gauss-Jordan), in the first w columns."""
     for p in range(n):
-        pivot, row = F(1) / A[p, p], A[p]
+        pivot, row = F(1) / A[p, p], A[p, :w]
         A[p, p] = F(1)
         for j in range(row.shape[0]):
             row[j] *= pivot
         for i in range(n):
             if i != p:
-                other, f = A[i], A[i, p]
+                other, f = A[i, :w], A[i, p]
                 A[i, p] = F(0)
                 for j in range(row.shape[0]):
                     other[j] -= f * row[j]
 
 
-@numba.njit(fastmath=True, cache=True)
+@numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
 @no_type_check
 def responses(K, n, a, top, index, A):
     """How free weights answer when one is moved and their sum is kept: columns of ``A``; returns their number.
@@ -51,19 +51,20 @@ def responses(K, n, a, top, index, A):
         for q in range(free, w):
             A[p, q] = F(0)
         A[p, p] += F(1e-4)
-    invert(A[:free, :w], free)
-    sums, total = np.zeros(free, np.float32), F(0)
+    invert(A, free, w)
+    sums, total = np.zeros(w, np.float32), F(0)
     for p in range(free):
         for q in range(free):
             sums[p] += A[p, q]
         total += sums[p]
     for p in range(free):
-        for q in range(free):
-            A[p, q] -= sums[p] * sums[q] / total
+        row, share = A[p, :w], sums[p] / total
+        for q in range(row.shape[0]):
+            row[q] -= share * sums[q]
     return free
 
 
-@numba.njit(fastmath=True, cache=True)
+@numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
 @no_type_check
 def start_without(i, n, weights, index, free, A, likeness, top, total, a):
     """Weights of the same sum without control i, as near the optimum as the free weights' responses tell."""

@@ -30,20 +30,20 @@ ROUNDING = np.float32(5e-7)
 @no_type_check
 def settle(n, a, top, total):
     """Bring ``a`` exactly between its bounds, onto the sum ``total``: rounding moved it a little."""
+    rest, free = total, F(0)
     for _ in range(4):
+        for j in range(a.shape[0]):
+            x = F(0) if a[j] < F(1e-6) * top[j] else a[j]
+            a[j] = top[j] if x > F(1 - 1e-6) * top[j] else x
         rest, free = total, F(0)
-        for j in range(n):
-            x = a[j]
-            x = F(0) if x < F(1e-6) * top[j] else x
-            x = top[j] if x > F(1 - 1e-6) * top[j] else x
-            a[j] = x
-            rest -= x
-            free += F(1) if (x > F(0)) and (x < top[j]) else F(0)
+        for j in range(a.shape[0]):
+            rest -= a[j]
+            free += (F(1) if a[j] > F(0) else F(0)) * (F(1) if a[j] < top[j] else F(0))
         if rest == F(0) or free == F(0):
             break
-        for j in range(n):
-            if (a[j] > F(0)) and (a[j] < top[j]):
-                a[j] = min(max(a[j] + rest / free, F(0)), top[j])
+        for j in range(a.shape[0]):
+            inside = (F(1) if a[j] > F(0) else F(0)) * (F(1) if a[j] < top[j] else F(0))
+            a[j] = min(max(a[j] + inside * rest / free, F(0)), top[j])
     if abs(rest) > F(1e-5) * total:  # never seen; the plain start is always right
         room = F(0)
         for j in range(n):
@@ -114,6 +114,17 @@ def pair_steps(K, n, a, G, top, up, low, gain, tolerance, limit):
     return steps
 
 
+@numba.njit(fastmath=True, error_model="numpy", inline="never", cache=True)
+@no_type_check
+def optimal(a, G, top, tolerance):
+    """Whether no pair of weights violates optimality by more than ``tolerance``."""
+    smallest, largest = BIG, -BIG
+    for j in range(a.shape[0]):
+        smallest = min(smallest, G[j] if a[j] < top[j] else BIG)
+        largest = max(largest, G[j] if a[j] > F(0) else -BIG)
+    return largest - smallest < max(tolerance, ROUNDING * largest)
+
+
 @numba.njit(cache=True)
 @no_type_check
 def improve(K, n, a, G, top, total, up, low, gain, descents, turns, tolerance, limit):
@@ -122,6 +133,8 @@ def improve(K, n, a, G, top, total, up, low, gain, descents, turns, tolerance, l
     conjugate(K, n, a, G, top, total, low, up, gain, turns, F(0.4) * tolerance)
     settle(n, a, top, total)
     gradient(K, n, a, G)
+    if optimal(a, G, top, tolerance):
+        return 0
     return pair_steps(K, n, a, G, top, up, low, gain, tolerance, limit)
 
 

@@ -32,12 +32,12 @@ class OnDevice:
         self.device = torch.device(device)
 
     def fit(
-        self, codes: Codes, usable: Bool[ndarray, " locations"], nu: Number, mode: int, gamma: Number,
+        self, codes: Codes, largest: Number, nu: Number, mode: int, gamma: Number,
         tolerance: Number, limit: int, weights: Float[ndarray, "locations n"], rho: Float[ndarray, " locations"],
         gammas: Float[ndarray, " locations"], free: Bool[ndarray, " locations"], steps: Int[ndarray, " locations"],
     ) -> None:  # fmt: skip
         """See ``svm_kernels.fit``."""
-        n = len(codes)
+        n, usable = len(codes), (np.abs(codes) < largest).all(axis=(0, 2))
         for at in self._parts(np.flatnonzero(usable), n**2):
             x = self._centred(codes[:, at])
             distances = squared_distances(x, x)
@@ -60,6 +60,7 @@ class OnDevice:
             distances = squared_distances(self._centred(codes[:, at], mean), self._centred(controls[:, at], mean))
             K = torch.exp(-self._tensor(gammas[at])[:, None, None] * distances)
             out[:, at] = torch.einsum("lmn,ln->ml", K, self._tensor(weights[at])).cpu().numpy()
+        out[~np.isfinite(codes).all(axis=2)] = np.nan
 
     def leave_one_out(
         self, codes: Codes, weights: Float[ndarray, "locations n"], gammas: Float[ndarray, " locations"],
