@@ -8,8 +8,11 @@ import torch
 from safetensors import SafetensorError
 
 from nigra.errors import NigraError
-from nigra.models.published import build
-from nigra.models.saved import Trained, load, read_tensors, save, write_tensors
+from nigra.files import write_json
+from nigra.models.composition import Composition
+from nigra.models.composition import build as compose
+from nigra.models.published import PRESETS, build
+from nigra.models.saved import Trained, composition_of, load, read_tensors, save, write_tensors
 from nigra.preparation.scaling import IntensityScaling
 
 
@@ -25,6 +28,28 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert back.trained_on == ("sub-1", "sub-2")
     np.testing.assert_array_equal(back.scaling.gain, scaling.gain)
     assert b"pickle" not in (tmp_path / "model.safetensors").read_bytes()
+
+
+def test_a_composition_is_built_again_and_an_older_file_names_its_preset(tmp_path: Path) -> None:
+    scaling = IntensityScaling(np.zeros(1), np.ones(1), False, ())
+    composition = Composition(architecture={"kind": "stack", "widths": (3, 4)}, variational={"beta": 2})
+    model = compose(composition, 1, (7, 9, 8), seed=5).eval()
+    written = {"composition": composition.model_dump(mode="json"), "channels": 1, "shape": [7, 9, 8]}
+    save(tmp_path, Trained(model, scaling, ()), written)
+    assert composition_of(tmp_path) == composition
+    units = torch.rand(2, 1, 7, 9, 8)
+    with torch.no_grad():
+        assert torch.equal(load(tmp_path).model(units), model(units))
+    older = {"preset": "mlcn2021-sae", "channels": 1, "shape": [15, 15]}
+    save(tmp_path, Trained(build("mlcn2021-sae", 1), scaling, ()), older)
+    assert composition_of(tmp_path) == PRESETS["mlcn2021-sae"].composition
+    assert load(tmp_path).model.alpha == 0.005
+
+
+def test_a_composition_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    write_json(tmp_path / "model.json", {"composition": {"architecture": {"kind": "resnet"}}})
+    with pytest.raises(NigraError, match=r"model\.json holds no composition of a model .*; train again\.$"):
+        load(tmp_path)
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ class Variational(nn.Module):
         """Whether the cost of a unit depends on the others of its batch: bits are free on average over them."""
         return self.settings.free_bits > 0
 
-    def log_variance(self, features: SpatialCode) -> SpatialCode:
+    def log_variance(
+        self, features: Float[Tensor, "batch features *size"]
+    ) -> Float[Tensor, "batch code_features *code_size"]:
         """log σ² of each value of the code."""
         return soft_clip(self.head(features), LOWEST, HIGHEST)
 
