@@ -23,10 +23,10 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 ROW_MM, TOP_MM = 5.2, 14.0
 MIDDLE_MM, HALF_MM, NUMBERS_MM = 92.0, 34.0, 130.0
 PANEL_MM, PANEL_HIGH, LEFT_MM, ACROSS = 46.0, 40.0, 13.0, 3
-MOST_PANELS = 6
+MOST_PANELS, LEGEND_ACROSS = 6, 3
 
 
-def effect_label(row: Mapping[str, str]) -> str:
+def effect_label(row: Mapping[Any, Any]) -> str:
     """What is subtracted from what.
 
     >>> effect_label({"factor": "siamese", "level": "cosine", "reference": "none", "by": ""})
@@ -183,10 +183,12 @@ def cells_figure(cells: pd.DataFrame, factors: Mapping[str, list[str]], outcome:
     if len(names) == 2:  # there is room to look at it both ways
         panels.append((names[1], names[0]))
     down = -(-len(panels) // ACROSS)
-    figure = page(9 + down * (PANEL_HIGH + 21))
+    head = 9 + 3.2 * -(-max(len(factors[two]) if two else 0 for _, two in panels) // LEGEND_ACROSS)
+    figure = page(5 + down * (PANEL_HIGH + head + 9))
     low, high = _limits(own, names, outcome)
     for number, (one, two) in enumerate(panels):
-        left, top = LEFT_MM + number % ACROSS * (PANEL_MM + 11), 15 + number // ACROSS * (PANEL_HIGH + 21)
+        left = LEFT_MM + number % ACROSS * (PANEL_MM + 11)
+        top = 2 + head + number // ACROSS * (PANEL_HIGH + head + 9)
         axes = place(figure, left, top, PANEL_MM, PANEL_HIGH)
         _panel(axes, own, factors, one, two)
         chance = outcome_of(outcome).chance
@@ -216,15 +218,17 @@ def _panel(axes: Axes, own: pd.DataFrame, factors: Mapping[str, list[str]], one:
             continue
         wide = rows.unstack(["fold", "seed"]).reindex(factors[one])  # noqa: PD010
         axes.plot(x + shift, wide.to_numpy(), color=colour, linewidth=0.5, alpha=0.45, marker=".", markersize=2.5)
-        axes.plot(x + shift, wide.mean(axis=1), color=colour, linewidth=1.8, markersize=4.5, label=level,
+        whole = wide.dropna(axis="columns")  # a model that is missing at one level must not bend the mean
+        mean = (whole if len(whole.columns) else wide).mean(axis="columns")
+        axes.plot(x + shift, mean, color=colour, linewidth=1.8, markersize=4.5, label=level,
                   marker=MARKS[number % len(MARKS)])  # fmt: skip
     axes.set_xticks(x, [_short(level) for level in factors[one]])
     axes.set(xlim=(-0.35, len(x) - 0.65), xlabel=one)
     axes.grid(axis="y", color=RULE, linewidth=0.3)
     if two:
         axes.legend(
-            title=two, loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=3, fontsize=6.2, title_fontsize=6.2,
-            borderpad=0, columnspacing=1, handlelength=1.6, alignment="left",
+            title=two, loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=LEGEND_ACROSS, fontsize=6.2,
+            title_fontsize=6.2, borderpad=0, columnspacing=1, handlelength=1.6, alignment="left",
         )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def sweep_figure(table: pd.DataFrame, points: pd.DataFrame | None = None) -> Fig
     table = table.dropna(subset=["estimate"])
     if table.empty:
         raise NigraError("there is no curve to draw; score the models of the sweep first.")
-    factor, axis = str(table["factor"].iloc[0]), Axis(sorted(table["value"].unique()))
+    axis = Axis(sorted(table["value"].unique()))
     panels = list(table.groupby(["outcome", "detector"], sort=False))
     curves = {name: k for k, name in enumerate(table["curve"].unique())}
     legend = 6.0 + 4.0 * -(-(len(curves) + 2) // 3)
@@ -90,12 +90,13 @@ def sweep_figure(table: pd.DataFrame, points: pd.DataFrame | None = None) -> Fig
     for number, ((outcome, detector), rows) in enumerate(panels):
         axes = place(figure, LEFT + number % ACROSS * (WIDE + 15), 13 + number // ACROSS * (TALL + 18), WIDE, TALL)
         axes.set_title(sentence_case(titled(str(outcome), str(detector))), loc="left", pad=3, fontsize=6.8)
+        heights = [rows["estimate"].to_numpy(dtype=float)]
         for curve, own in rows.groupby("curve", sort=False):
             _curve(axes, axis, own.sort_values("value"), curves[str(curve)])
             if points is not None:
-                _points(axes, axis, points, own, curves[str(curve)])
-        _finish(axes, axis, rows, str(outcome), factor)
-    write(figure, 3, 5, f"Along {factor}", fontsize=8, weight="bold")
+                heights.append(_points(axes, axis, points, own, curves[str(curve)]))
+        _finish(axes, axis, rows, str(outcome), np.concatenate(heights))
+    write(figure, 3, 5, f"Along {table['factor'].iloc[0]}", fontsize=8, weight="bold")
     _legend(figure, curves, bool(np.isfinite(table["published"]).any()))
     return figure
 
@@ -116,28 +117,33 @@ def _curve(axes: Axes, axis: Axis, own: pd.DataFrame, number: int) -> None:
     axes.plot(x[begin:], y[begin:], color=colour, linewidth=1.4, marker=mark, markersize=3.4)
     if begin:
         axes.plot(x[:2], y[:2], color=colour, linewidth=0.8, linestyle=":")
-        axes.plot([x[0], x[0]], [low[0], high[0]], color=colour, linewidth=3, alpha=0.2, solid_capstyle="butt")
+        axes.fill_between(x[0] + np.array([-0.04, 0.04]), low[0], high[0], color=colour, alpha=0.2, linewidth=0)
         axes.plot(x[0], y[0], color=colour, marker=mark, markersize=3.4)
 
 
-def _points(axes: Axes, axis: Axis, points: pd.DataFrame, own: pd.DataFrame, number: int) -> None:
-    """Each fold and seed (mean over subjects)."""
+def _points(axes: Axes, axis: Axis, points: pd.DataFrame, own: pd.DataFrame, number: int) -> ndarray:
+    """Each fold and seed (mean over subjects); returns how high they stand."""
     first = own.iloc[0]
     same = np.all([points[name] == first[name] for name in ("outcome", "detector", "curve")], axis=0)
     means = points[same].groupby(["at", "fold", "seed"])["value"].mean().reset_index()
-    x = axis.at(means["at"].to_numpy(dtype=float))
-    axes.plot(x, means["value"], ".", color=_look(number)[0], markersize=2.6, alpha=0.55, markeredgewidth=0)
+    x, heights = axis.at(means["at"].to_numpy(dtype=float)), means["value"].to_numpy(dtype=float)
+    axes.plot(x, heights, ".", color=_look(number)[0], markersize=2.6, alpha=0.55, markeredgewidth=0)
+    return heights
 
 
-def _finish(axes: Axes, axis: Axis, rows: pd.DataFrame, outcome: str, factor: str) -> None:
-    values = np.array(sorted(rows["value"].unique()), dtype=float)
-    axis.draw(axes, values)
-    published, chance = float(rows["published"].iloc[0]), outcome_of(outcome).chance
+def _finish(axes: Axes, axis: Axis, rows: pd.DataFrame, outcome: str, heights: ndarray) -> None:
+    factor, published = str(rows["factor"].iloc[0]), float(rows["published"].iloc[0])
+    axis.draw(axes, np.array(sorted(rows["value"].unique()), dtype=float))
     if np.isfinite(published):
         axes.axvline(float(axis.at(np.array([published]))[0]), color=INK, linewidth=0.6, zorder=0)
-    low, high = axes.get_ylim()
-    if chance is not None and low - (high - low) <= chance <= high + (high - low):
+    low, high, spread = float(heights.min()), float(heights.max()), float(np.ptp(heights)) or 0.1
+    bottom, top = axes.get_ylim()  # bands of few folds go on for ever: they have as much room again, no more
+    bottom, top = max(bottom, low - spread), min(top, high + spread)
+    chance = outcome_of(outcome).chance
+    if chance is not None and low - spread <= chance <= high + spread:
         axes.axhline(chance, color=MUTED, linewidth=0.8, dashes=(3, 2), zorder=1)
+        bottom, top = min(bottom, chance - spread / 10), max(top, chance + spread / 10)
+    axes.set_ylim(bottom, top)
     axes.set_xlabel(f"{factor}{' (logarithmic, 0 apart)' if axis.broken else ' (logarithmic)' if axis.log else ''}")
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.grid(axis="y", color=RULE, linewidth=0.3)

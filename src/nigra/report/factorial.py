@@ -1,5 +1,6 @@
 """The page of a factorial: the answer in words first, then pictures, tables, and what to be wary of."""
 
+from collections.abc import Hashable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -108,8 +109,8 @@ def warnings(collapsed: pd.DataFrame, failed: pd.DataFrame) -> list[str]:
     if len(failed):
         own = int((failed["state"] == "failed").sum())
         said.append(
-            f"{own} task{'s' * (own != 1)} failed, and {len(failed) - own} could not be done for want of "
-            "them. What they would have given is missing below; nothing was filled in."
+            f"{own} task{'s' * (own != 1)} failed, and {len(failed) - own} that need such could not be done. What "
+            "they would have given is missing below; nothing was filled in."
         )
     return said
 
@@ -193,7 +194,7 @@ def sweep_table(sweeps: pd.DataFrame) -> Table:
              "95 % interval", "p", "Models", "Collapsed", "Note")  # fmt: skip
     rows = []
     for row in sweeps.to_dict("records"):
-        away = {"low": row["difference_low"], "high": row["difference_high"]}
+        away: dict[Hashable, Any] = {"low": row["difference_low"], "high": row["difference_high"]}
         rows.append([
             Cell(row["factor"]), Cell(f"{row['value']:g}", float(row["value"])), Cell(row["curve"]),
             Cell(titled(row["outcome"])), Cell(row["detector"]), number(row["estimate"], 3), interval(row, 3),
@@ -206,7 +207,7 @@ def sweep_table(sweeps: pd.DataFrame) -> Table:
 
 def matching_table(matching: pd.DataFrame, factors: tuple[str, ...]) -> Table:
     """``matching.tsv``: each number, and its ratio to the reference cell where that is not 1."""
-    names = [name for name in matching if f"{name}_ratio" in matching]
+    names = [str(name) for name in matching if f"{name}_ratio" in matching]
     heads = [", ".join(str(row[name]) for name in factors) for row in matching.to_dict("records")]
     grid = [[sentence_case(name.replace("_", " ")), *(_matched(row, name) for row in matching.to_dict("records"))]
             for name in names]  # fmt: skip

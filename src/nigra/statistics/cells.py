@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,7 @@ def checked(cells: pd.DataFrame, factors: Iterable[str]) -> pd.DataFrame:
     missing = {*names, "fold", "seed", "outcome", "value"} - set(cells)
     if missing:
         raise NigraError(f"the table of cells lacks the column {min(missing)}; score the models of the run first.")
-    defaults = {"detector": "", "participant_id": "", "collapsed": False}
+    defaults: dict[str, Any] = {"detector": "", "participant_id": "", "collapsed": False}
     cells = cells.assign(**{name: value for name, value in defaults.items() if name not in cells})
     cells = cells.fillna({"participant_id": "", "detector": "", "collapsed": False})
     twice = cells.duplicated([*names, "outcome", "detector", *AXES])

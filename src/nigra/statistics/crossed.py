@@ -55,9 +55,10 @@ def crossed_mean(values: Crossed, test_to_train: float, level: float = 0.95) -> 
     values = _without_empty(values)
     folds, seeds, people = values.shape
     subjects = people if people > 1 else 0
+    nan = float("nan")
     if not values.size:
-        return Estimate(*[np.nan] * 5, 0, 0, 0, "no value")
-    mean, nan = float(mean_of_known(values_by_fold(values))), np.nan
+        return Estimate(nan, nan, nan, nan, nan, 0, 0, 0, "no value")
+    mean = float(mean_of_known(values_by_fold(values)))
     parts = variances(values, test_to_train)
     variance = sum(part for part, _ in parts)
     if not variance > NOTHING**2:
@@ -97,7 +98,7 @@ def mean_over(values: Float[ndarray, "*some"], axis: int) -> ndarray:
     return np.asarray(mean_of_known(np.moveaxis(values, axis, 0)))
 
 
-def _without_empty(values: Crossed) -> Crossed:
+def _without_empty(values: Crossed) -> Float[ndarray, "some_folds some_seeds some_subjects"]:
     """Without folds, seeds and subjects of which nothing is known."""
     known = ~np.isnan(values)
     kept = (known.any(axis=tuple({0, 1, 2} - {axis})).nonzero()[0] for axis in range(3))

@@ -81,7 +81,8 @@ def figures(
     made: dict[str, Any] = {}
     known = found.dropna(subset=["estimate"])
     for number, name in enumerate(factors):
-        if len(known[(known["effect"] == MAIN) & (known["factor"] == name)]):
+        own = known[(known["effect"] == MAIN) & (known["factor"] == name)]
+        if len(own) and name not in swept(factors):  # a sweep has a curve
             made[f"question-{number + 1:02d}"] = question_figure(known, name)
     for number, curve in enumerate(curves):
         made[f"sweep-{number + 1:02d}"] = sweep_figure(
