@@ -10,6 +10,7 @@ from torch import nn
 
 from nigra.models.published import build
 from nigra.scoring.cone import Affine, Cone
+from nigra.scoring.cone import central as pixels_of
 from nigra.scoring.layers import NotExactError
 
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.Sigmoid, nn.Tanh, nn.ELU, nn.SiLU, nn.Softplus)
@@ -90,6 +91,27 @@ def test_published_decoders_are_four_products(preset: str, shape: Shape, channel
     assert cone(codes).std() > 1e-3
     assert 30_000 < cone.multiply_adds < 39_000  # whole: 402 944 (mlcn2021), 32 514 (isbi2023)
     assert sum(isinstance(step, Affine) for step in cone.steps) == 4
+
+
+def test_the_central_voxel_of_a_cube() -> None:
+    """Every affine layer of three dimensions, from a code with three lengths and from one with none."""
+    torch.manual_seed(2)
+    volume = nn.Sequential(
+        nn.ConvTranspose3d(3, 4, 3, stride=2), nn.BatchNorm3d(4), nn.GELU(), nn.Upsample(scale_factor=2),
+        nn.AvgPool3d(2, 1), nn.Conv3d(4, 2, 3), nn.Sigmoid(),
+    )  # fmt: skip
+    flat = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Dropout(), nn.Unflatten(1, (3, 2, 2, 2)), volume)
+    for decoder, shape in ((volume, (3, 2, 2, 2)), (flat, (6,))):
+        decoder.eval()
+        codes = torch.randn(40, *shape)
+        with torch.no_grad():
+            whole = decoder(codes)
+            found = Cone(decoder, shape, whole.shape[2])(codes.flatten(1))
+        middle = whole.shape[2] // 2
+        assert whole.shape[2:] == (7, 7, 7)
+        torch.testing.assert_close(found, whole[:, :, middle, middle, middle], atol=1e-6, rtol=0)
+        assert (found - whole[:, :, middle, middle, middle + 1]).abs().max() > 1e-3
+        torch.testing.assert_close(pixels_of(whole), whole[:, :, middle, middle, middle])
 
 
 def test_the_wrong_pixel_would_be_noticed() -> None:

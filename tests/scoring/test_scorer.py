@@ -2,6 +2,7 @@
 
 import tracemalloc
 from copy import deepcopy
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from torch import nn
 from nigra.errors import NigraError
 from nigra.models.autoencoder import Autoencoder
 from nigra.models.published import PRESETS, build
-from nigra.scoring.errors import ScoreSettings
+from nigra.scoring.errors import ScoreSettings, reconstruct
 from nigra.scoring.scorer import Scorer
-from nigra.units import Patches, Slices, Source
+from nigra.units import Hemispheres, Patches, Slices, Source, Unit
 
 
 @pytest.fixture
@@ -85,6 +86,66 @@ def test_an_empty_mask_has_no_scores(source: Source) -> None:
         found = Scorer(build("mlcn2021-sae"), Patches(15), dense=dense).score(source, 0, empty, codes=True)
         assert np.isnan(found.error).all()
         assert found.codes.shape == (0, 64)
+
+
+def test_hemispheres_are_scored_one_by_one(rng: np.random.Generator) -> None:
+    """Oracle: each half through the model by hand; the shared column is the mean of both."""
+    source = Source.plain(rng.random((2, 2, 35, 17, 4)).astype(np.float32))
+    unit = Hemispheres("axial", None)
+    assert unit.unit_shape(source.shape) == (18, 17)
+    model = build("mlcn2021-ae", 2, (18, 17), seed=1).eval()
+    found = Scorer(model, unit).score(source, 1)
+    for z in range(4):
+        left = source.volumes[1, :, :18, :, z]
+        right = source.volumes[1, :, :16:-1, :, z]
+        given = torch.from_numpy(np.stack([left, right]))
+        with torch.no_grad():
+            errors = ((given - model(given)) ** 2).sum(dim=1).sqrt().numpy()
+        np.testing.assert_allclose(found.error[:17, :, z], errors[0, :17], atol=1e-6)
+        np.testing.assert_allclose(found.error[:17:-1, :, z], errors[1, :17], atol=1e-6)
+        np.testing.assert_allclose(found.error[17, :, z], errors[:, 17].mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("overlap", ["centre", "average"])
+def test_stacks_are_scored_one_by_one(rng: np.random.Generator, overlap: Literal["centre", "average"]) -> None:
+    """Oracle: each stack through the model by hand; a slice by its own stack, or the mean of all that show it."""
+    source = Source.plain(rng.random((1, 2, 17, 19, 5)).astype(np.float32))
+    unit, model = Slices("axial", None, 3), build("mlcn2021-ae", 6, (17, 19), seed=1).eval()
+    found = Scorer(model, unit, ScoreSettings(overlap=overlap)).score(source, 0)
+    rebuilt = reconstruct(model, unit, source, 0, ScoreSettings(overlap=overlap))
+    residuals: dict[int, list[np.ndarray]] = {z: [] for z in range(5)}
+    for z in range(5):
+        shown = [min(max(z + shift, 0), 4) for shift in (-1, 0, 1)]
+        given = torch.from_numpy(np.concatenate([source.volumes[0, ..., place] for place in shown]))[None]
+        with torch.no_grad():
+            residual = (given - model(given)).numpy().reshape(3, 2, 17, 19)
+        for number, place in enumerate((z - 1, z, z + 1)):
+            if place in residuals and (number == 1 or overlap == "average"):
+                residuals[place].append(residual[number])
+    for z in range(5):
+        assert len(residuals[z]) == (1 if overlap == "centre" else 2 if z in (0, 4) else 3)
+        errors = [np.sqrt((residual**2).sum(axis=0)) for residual in residuals[z]]
+        np.testing.assert_allclose(found.error[..., z], np.mean(errors, axis=0), atol=1e-6)
+        mean = np.mean(residuals[z], axis=0)
+        np.testing.assert_allclose(found.residual[..., z], mean, atol=1e-6)
+        np.testing.assert_allclose(rebuilt[..., z], source.volumes[0, ..., z] - mean, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("unit", "channels", "shape", "what"),
+    [(Slices("axial", 3), 2, (17, 19), "slice"), (Slices("axial", 3, 3), 6, (17, 19), "stack of slices"),
+     (Hemispheres("coronal", 3), 2, (17, 20), "hemisphere")],
+)  # fmt: skip
+def test_what_is_no_voxel_s_own_has_no_code_per_voxel(
+    unit: Unit, channels: int, shape: tuple[int, int], what: str, rng: np.random.Generator
+) -> None:
+    volume = (17, 19, 5) if isinstance(unit, Slices) else (33, 5, 20)
+    source = Source.plain(rng.random((1, 2, *volume)).astype(np.float32))
+    scorer = Scorer(build("mlcn2021-ae", channels, shape, seed=1), unit)
+    assert scorer.way == f"{what} by {what}"
+    assert np.isfinite(scorer.score(source, 0).error).any()
+    with pytest.raises(NigraError, match=f"the code of a {what} describes the whole {what}"):
+        scorer.codes(source, 0)
 
 
 def test_slices_have_no_code_per_voxel(rng: np.random.Generator) -> None:

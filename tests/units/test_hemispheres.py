@@ -72,5 +72,5 @@ def test_only_halves_that_the_mask_touches_are_located() -> None:
 def test_what_is_not_half_a_slice_is_refused() -> None:
     with pytest.raises(NigraError, match="choose axial or coronal hemispheres"):
         Hemispheres("sagittal")
-    with pytest.raises(NigraError, match="meet at x index 3, those of the cohort at 2[.]5"):
+    with pytest.raises(NigraError, match=r"meet at x index 3, those of the cohort at 2\.5"):
         Hemispheres().cut(source_of(2.5), np.zeros(1, int), np.array([[1, LEFT]]))

@@ -81,6 +81,12 @@ class Cone:
         return values
 
 
+def central(units: Float[Tensor, "n channels *unit"]) -> Float[Tensor, "n channels"]:
+    """The central pixels of units of odd lengths, which are half way through when all pixels stand in one row."""
+    pixels = units.flatten(2)
+    return pixels[:, :, pixels.shape[2] // 2]
+
+
 def _steps(decoder: nn.Module, code_shape: tuple[int, ...], size: int) -> list[Affine | nn.Module]:
     """Steps from the code to the central pixel, found from the pixel backwards."""
     layers = [(name, deepcopy(layer).cpu().double()) for name, layer in layers_of(decoder)]

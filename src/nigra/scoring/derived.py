@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nigra.errors import NigraError
 from nigra.models.siamese import Model
-from nigra.scoring.cone import Cone
+from nigra.scoring.cone import Cone, central
 from nigra.scoring.dense import DenseEncoder
 from nigra.scoring.layers import NotExactError, channels_of
 from nigra.units import Centred, Cubes
@@ -107,8 +107,7 @@ def _cone(model: Model, shape: tuple[int, ...], examples: Examples, device: str)
     size = examples.units.shape[-1]
     try:
         cone = Cone(model.decoder, shape, size, device)
-        centre = examples.rebuilt[(..., *(n // 2 for n in examples.rebuilt.shape[2:]))]
-        _require_same("the pruned decoder's pixels", cone(examples.codes.flatten(1)), centre)
+        _require_same("the pruned decoder's pixels", cone(examples.codes.flatten(1)), central(examples.rebuilt))
     except NotExactError as reason:
         return None, str(reason)
     return cone, ""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nigra.errors import NigraError
 from nigra.models.siamese import Model
+from nigra.scoring.cone import central
 from nigra.scoring.dense import Part, dense_maps, parts_of
 from nigra.scoring.derived import derive, exact_products
 from nigra.scoring.errors import ScoreSettings, joint_error, layout_of, ready, unit_by_unit, units_at_once
@@ -190,8 +191,7 @@ class Scorer:
         if self._derived.cone is not None:
             return self._derived.cone(codes)
         shaped = codes.view(-1, *self._derived.code_shape).split(units_at_once(unit, source))
-        centre = (..., *(unit.half for _ in unit.unit_shape(source.shape)))
-        return torch.cat([self._model.decode(some)[centre] for some in shaped])
+        return torch.cat([central(self._model.decode(some)) for some in shaped])
 
 
 def _whole(unit: Unit) -> str:
