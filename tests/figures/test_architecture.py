@@ -2,8 +2,10 @@ import pytest
 import torch
 from matplotlib.patches import Rectangle
 
-from nigra.figures.architecture import architecture_diagram, layer_sizes
+from nigra.figures.architecture import TERMS, Architecture, architecture_diagram, layer_sizes
 from nigra.models import published
+from nigra.models.composition import Composition, build
+from nigra.models.siamese import SiameseSettings
 
 AE = [(2, 121, 145), (32, 61, 73), (64, 31, 37), (128, 16, 19), (128, 8, 10), (256, 4, 5)]
 SAE = [(2, 15), (16, 13), (16, 6), (16, 4), (16, 2), (16, 4), (16, 6), (16, 12), (16, 14), (2, 15)]
@@ -37,6 +39,28 @@ def test_a_pair_is_drawn_twice_and_every_size_is_printed():
     assert any(text.startswith("cos(") for text in texts)
     assert not any(text.get_text().startswith("cos(") for text in plain.texts)
     assert "1\u202f234 parameters" in plain.texts[0].get_text()
+
+
+def test_the_term_of_a_pair_is_named_and_none_is_drawn_where_none_acts():
+    layers = [("input", (1, 5, 5)), ("conv 5", (3, 1, 1)), ("conv-T 5", (1, 5, 5))]
+    for kind, text in (("wasserstein", "W₂²(p₁, p₂)\nmirrored location"), ("", None)):
+        entry = Architecture("pair", layers, 9, True, kind, "mirrored location")
+        texts = [each.get_text() for each in architecture_diagram([entry]).axes[0].texts]
+        assert (text in texts) == bool(text)
+        assert any("mirrored" in each for each in texts) == bool(text)
+    assert set(TERMS) == set(SiameseSettings.model_fields["kind"].annotation.__args__)
+
+
+def test_cubes_and_a_dense_code_are_drawn():
+    settings = {"kind": "stack", "widths": (4, 6), "code": "dense", "code_size": 5}
+    model = build(Composition(architecture=settings, variational={}), 1, (9, 8, 12))
+    layers = layer_sizes(model, (1, 9, 8, 12))
+    assert layers[1:4] == [
+        ("conv 3, stride 2", (4, 5, 4, 6)), ("conv 3, stride 2", (6, 3, 2, 3)), ("conv, 3 × 2 × 3", (5, 1, 1, 1))
+    ]  # fmt: skip
+    texts = [each.get_text() for each in architecture_diagram([("cube", layers, 9)]).axes[0].texts]
+    assert "9 × 8 × 12\n1 ch." in texts
+    assert "code\nd = 5" in texts
 
 
 @pytest.mark.parametrize(("siamese", "boxes"), [(False, 2), (True, 4)])

@@ -18,18 +18,34 @@ Layers = list[tuple[str, tuple[int, ...]]]
 ENCODER, CODE, DECODER = "#9dbfd6", "#d55e00", "#cfd8df"
 ROW, TEXT, HEAD, LEFT = 21.0, 14.0, 12.0, 17.0  # mm
 
+TERMS = {
+    "cosine": "cos(z₁, z₂)",
+    "squared": "|z₁ − z₂|²",
+    "vicreg": "VICReg(z₁, z₂)",
+    "barlow": "Barlow twins(z₁, z₂)",
+    "contrastive": "InfoNCE(z₁, z₂)",
+    "wasserstein": "W₂²(p₁, p₂)",
+}
+"""The siamese terms by kind, as the picture names them."""
+
 
 class Architecture(NamedTuple):
-    """One model of the diagram; ``siamese`` draws it twice, as it sees a pair (default: a name with "sae")."""
+    """One model of the diagram; ``siamese`` draws it twice, as it sees a pair (default: a name with "sae").
+
+    ``term`` is the kind of siamese term between the two codes ("" where none acts), ``same`` what the members of
+    a pair have in common.
+    """
 
     name: str
     layers: Layers
     parameters: int
     siamese: bool | None = None
+    term: str = "cosine"
+    same: str = "same location, same weights"
 
 
 def layer_sizes(model: nn.Module, input_shape: tuple[int, ...]) -> Layers:
-    """Name and output shape ``(channels, height, width)`` of each stage, found by sending zeros through the model.
+    """Name and output shape (channels, then lengths) of each stage, found by sending zeros through the model.
 
     ``model`` has ``encoder`` and ``decoder`` (``nn.Sequential`` of stages) and ``encode``, ``decode``; a stage
     that only normalises or bends values (BatchNorm, ReLU) belongs to the tensor before it. ``input_shape`` is
@@ -61,15 +77,19 @@ def stage_name(stage: nn.Module) -> str:
 
     >>> stage_name(nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.ReLU())), stage_name(nn.MaxPool2d(2))
     ('conv 3, stride 2', 'max-pool 2')
+    >>> stage_name(nn.Conv3d(1, 4, (2, 2, 3)))
+    'conv, 2 × 2 × 3'
     """
     for layer in stage.modules():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            kind = "conv" if isinstance(layer, nn.Conv2d) else "conv-T"
+        if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+            kind = "conv" if isinstance(layer, nn.Conv2d | nn.Conv3d) else "conv-T"
             stride = "" if layer.stride[0] == 1 else f", stride {layer.stride[0]}"
+            if len(set(layer.kernel_size)) > 1:
+                return f"{kind}, {' × '.join(str(length) for length in layer.kernel_size)}{stride}"
             return f"{kind} {layer.kernel_size[0]}{stride}"
         if isinstance(layer, nn.Linear):
             return "linear"
-        if isinstance(layer, nn.MaxPool2d):
+        if isinstance(layer, nn.MaxPool2d | nn.MaxPool3d):
             return f"max-pool {layer.kernel_size}"
         if isinstance(layer, nn.Upsample):
             factor = layer.scale_factor
@@ -129,8 +149,9 @@ def draw(axes: Axes, entry: Architecture) -> None:
         axes.text(centres[i], bottom + 1, size(shape), fontsize=6, ha="center", va="top", linespacing=1.3)
     axes.text(centres[code], bottom + 8, f"code\nd = {prod(shapes[code])}", fontsize=6.5, color=CODE,
               fontweight="bold", ha="center", va="top", linespacing=1.2)  # fmt: skip
-    if rows == 2:
-        join(axes, centres[code], HEAD + 1 + ROW / 2, HEAD + 1 + ROW * 1.5)
+    if rows == 2 and entry.term:
+        text = f"{TERMS.get(entry.term, entry.term)}\n{entry.same}"
+        join(axes, centres[code], HEAD + 1 + ROW / 2, HEAD + 1 + ROW * 1.5, text)
 
 
 def boxes(axes: Axes, shapes: list[tuple[int, ...]], centres: list[float], middle: float, code: int) -> None:
@@ -150,13 +171,12 @@ def boxes(axes: Axes, shapes: list[tuple[int, ...]], centres: list[float], middl
         axes.add_patch(line)
 
 
-def join(axes: Axes, x: float, top: float, bottom: float) -> None:
+def join(axes: Axes, x: float, top: float, bottom: float, text: str) -> None:
     """The siamese term between the two codes of a pair."""
     line = FancyArrowPatch((x, top + 4), (x, bottom - 4), arrowstyle="<|-|>", mutation_scale=5, linewidth=0.9,
                            color=CODE, shrinkA=0, shrinkB=0)  # fmt: skip
     axes.add_patch(line)
-    axes.text(x + 1.5, (top + bottom) / 2, "cos(z₁, z₂)  same location, same weights",
-              fontsize=6.5, color=CODE, va="center")  # fmt: skip
+    axes.text(x + 1.5, (top + bottom) / 2, text, fontsize=6.5, color=CODE, va="center", linespacing=1.3)
 
 
 def extent(shape: tuple[int, ...]) -> int:
