@@ -10,7 +10,8 @@ import yaml
 from pydantic import BaseModel
 
 from nigra.cli import build_parser
-from nigra.config import _model_of, read_settings, read_simulation
+from nigra.config import _model_of, read_latent, read_settings, read_simulation
+from nigra.latent.settings import LatentSettings
 from nigra.preparation.settings import Execution as PrepareExecution
 from nigra.preparation.settings import PrepareSettings
 from nigra.simulation.settings import SimulationSettings
@@ -40,6 +41,7 @@ TESTED_ELSEWHERE = {
     "statistics/test_permutation": ["statistics/permutation_kernels"],
     "study/test_analyses": ["study/analysis_figures"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
+    "study/test_latent": ["latent/settings", "study/coding", "study/gathering"],
     "study/test_simulate": ["study/judging", "study/planted"],
     "study/test_pipeline": [
         f"study/{name}" for name in ("run", "train", "score", "evaluate", "report", "execution", "progress")
@@ -57,7 +59,10 @@ WITHOUT_TESTS = {
 SIMULATIONS = {"simulate.yaml": SRC / "demo.yaml", "ixi_planted.yaml": ROOT / "examples" / "ixi_methods.yaml"}
 """Examples of what `nigra simulate` reads, and the study file each belongs to."""
 
-STUDIES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if path.name not in SIMULATIONS)
+LATENT = {"latent.yaml": SRC / "demo.yaml"}
+"""Examples of what `nigra latent` reads, and the study file each belongs to."""
+
+STUDIES = sorted(path for path in (ROOT / "examples").glob("*.yaml") if path.name not in {*SIMULATIONS, *LATENT})
 
 
 def all_fields(model: type[BaseModel], place: str = "") -> list[tuple[str, str, str | None]]:
@@ -71,7 +76,7 @@ def all_fields(model: type[BaseModel], place: str = "") -> list[tuple[str, str, 
 
 
 def test_every_setting_has_a_description() -> None:
-    models = (RunSettings, Execution, PrepareSettings, PrepareExecution, SimulationSettings)
+    models = (RunSettings, Execution, PrepareSettings, PrepareExecution, SimulationSettings, LatentSettings)
     fields = [field for model in models for field in all_fields(model)]
     assert {
         "splits.draws",
@@ -86,7 +91,7 @@ def test_every_setting_has_a_description() -> None:
 
 def test_every_setting_can_be_named_in_yaml() -> None:
     """YAML reads ``null``, ``on`` or ``no`` as something else than a name."""
-    names = {name for m in (RunSettings, SimulationSettings) for _, name, _ in all_fields(m)}
+    names = {name for m in (RunSettings, SimulationSettings, LatentSettings) for _, name, _ in all_fields(m)}
     assert {name for name in names if yaml.safe_load(f"{name}: 1") != {name: 1}} == set()
     assert yaml.safe_load("null: 1") != {"null": 1}  # negative control
 
@@ -154,6 +159,14 @@ def test_the_simulations_that_ship_can_be_read(name: str) -> None:
     assert settings.title
     assert settings.run == read_settings(SIMULATIONS[name]).name
     assert settings != SimulationSettings()
+
+
+@pytest.mark.parametrize("name", LATENT)
+def test_the_latent_files_that_ship_can_be_read(name: str) -> None:
+    settings = read_latent(ROOT / "examples" / name)
+    assert settings.title
+    assert settings.run == read_settings(LATENT[name]).name
+    assert settings != LatentSettings()
 
 
 def test_there_are_examples() -> None:

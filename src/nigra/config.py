@@ -141,13 +141,27 @@ def describe(model: type[BaseModel] = RunSettings, given: BaseModel | None = Non
             text = "(required)" if field.is_required() else yaml.safe_dump(value, default_flow_style=True)
             lines.append(f"{pad}{name}: {text.removesuffix('...' + chr(10)).strip()}")
         else:
+            if value is None:
+                lines += [f"{pad}{name}: null", *_as_comment(describe(inner, None, indent + 1))]
+                continue
             is_list = isinstance(value, list)
             lines.append(f"{pad}{name}:" + ("  # a list; for each:" if is_list else ""))
             if is_list:
-                lines.append(_as_item(describe(inner, None, indent + 2), next(iter(inner.model_fields)), pad))
+                lines.append(
+                    _as_item(
+                        describe(inner, value[0] if value else None, indent + 2),
+                        next(iter(inner.model_fields)),
+                        pad,
+                    )
+                )
             else:
                 lines.append(describe(inner, value, indent + 1))
     return "\n".join(lines)
+
+
+def _as_comment(text: str) -> list[str]:
+    """Settings that are there only where they are given."""
+    return [f"# {line}" for line in text.splitlines()]
 
 
 def _as_item(text: str, first: str, pad: str) -> str:

@@ -20,8 +20,8 @@ def spaces(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Codes (subjects, places, d) of unit noise plus what place and person add, and the places in mm.
 
-    ``place`` is a smooth function of the coordinates, the same in all; ``person`` a vector of one's own, the same at
-    all places.
+    ``place`` is a smooth function of the coordinates, the same in all; ``person`` a vector of one's own, the same
+    at all places.
     """
     mm = places(rng, count)
     smooth = np.tanh(mm / 40 @ rng.normal(size=(3, d)))

@@ -1,4 +1,4 @@
-"""Intervals over subjects: they cover, they do not count a subject's codes as samples, and NaN leaves a subject out."""
+"""Intervals over subjects: they cover, a subject counts once however many codes, NaN leaves a subject out."""
 
 import numpy as np
 import pytest

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from nigra.latent.codes import CodeTable, Locations, code_rows, draw_codes
 from nigra.latent.numbers import People, held_out, latent_numbers
 from nigra.latent.settings import LatentSettings, SampleSettings
+from nigra.models.published import build
 from tests.latent.latent_spaces import places
 
 SETTINGS = LatentSettings(
@@ -112,3 +114,28 @@ def test_unknown_ages_and_sexes_are_left_out(rng: np.random.Generator) -> None:
     found = numbers(who, rng, sex=3, age=3)
     assert found.loc["sex AUC, subject", "low"] > 0.9
     assert found.loc["age R2, subject", "low"] > 0.6
+
+
+def test_an_untrained_network_that_looks_at_noise_tells_nothing(rng: np.random.Generator) -> None:
+    """The negative control of the whole chain: what it reads off noise is what it reads off everything."""
+    who = people()
+    table, _ = table_of(who, rng)
+    noise = torch.from_numpy(rng.random((len(table.table), 2, 15, 15)).astype(np.float32))
+    with torch.inference_mode():
+        codes = build("isbi2023-sae", 2, seed=5).eval().codes(noise).numpy()
+    rows = latent_numbers(CodeTable(table.table, codes), codes, REACH, SETTINGS, lambda done, text: None)
+    found = pd.DataFrame([vars(row) for row in rows]).set_index("measure")
+    assert found.loc["collapsed", "estimate"] == 0
+    for name in ("tightness", "same place closer", "place R2", "region balanced accuracy", "subject AUC"):
+        assert found.loc[name, "estimate"] == pytest.approx(found.loc[name, "null"], abs=0.06), name
+    assert found.loc["subject accuracy", "estimate"] == pytest.approx(1 / 12, abs=0.06)
+    assert found.loc["age R2, subject", "estimate"] < 0.2
+    for name in ("sex AUC, subject", "group AUC, subject"):
+        assert abs(found.loc[name, "estimate"] - 0.5) < 0.25, name
+    with torch.inference_mode():  # and its place is found as soon as there is one in what it sees
+        seen = noise + torch.from_numpy(table.table["x_mm"].to_numpy(np.float32) / 40)[:, None, None, None]
+        codes = build("isbi2023-sae", 2, seed=5).eval().codes(seen).numpy()
+    rows = latent_numbers(CodeTable(table.table, codes), codes, REACH, SETTINGS, lambda done, text: None)
+    again = pd.DataFrame([vars(row) for row in rows]).set_index("measure")
+    assert again.loc["place R2", "low"] > 0.2
+    assert again.loc["tightness", "high"] < 0.9

@@ -90,7 +90,8 @@ def test_chance_is_a_half_also_for_an_unbalanced_group_on_average(rng: np.random
     """Pooling the folds' predictions would give less than .5 (Airola 2011)."""
     settings = ProbeSettings(5, 2, 4000, FEW)
     found = [
-        probe_two("auc", *flat(rng.normal(size=(24, 1, 4))), np.arange(24) < 8, settings).estimate for _ in range(30)
+        probe_two("a", *flat(rng.normal(size=(24, 1, 4))), np.arange(24) < 8, settings).estimate
+        for _ in range(30)
     ]  # fmt: skip
     assert np.mean(found) == pytest.approx(0.5, abs=0.08)
 

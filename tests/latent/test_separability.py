@@ -1,4 +1,4 @@
-"""Separability: a planted difference is found in its region, none stays at the null, and the null is permutation's."""
+"""Separability: a planted difference is found in its region, none stays at the null of permuted labels."""
 
 import numpy as np
 import pytest

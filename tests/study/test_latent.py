@@ -1,4 +1,4 @@
-"""The latent stage on a small study: codes as the model gives them, whose numbers they are, resumed, and refused."""
+"""The latent stage on a small study: codes as the model gives them, whose they are, resumed, and refused."""
 
 import shutil
 from pathlib import Path
@@ -33,8 +33,8 @@ def run_settings() -> RunSettings:
 
 def settings(**changes: object) -> LatentSettings:
     plain = {
-        "run": "quick", "sample": {"places": 60, "per_subject": 20}, "bootstrap": 100, "permutations": 100, "folds": 3,
-        "repeats": 1, "probe_codes": 600, "decoding": {"pairs": 2, "axes": 2, "steps": 3}, "anchors": 2,
+        "run": "quick", "sample": {"places": 60, "per_subject": 20}, "bootstrap": 100, "permutations": 100,
+        "folds": 3, "repeats": 1, "probe_codes": 600, "decoding": {"pairs": 2, "axes": 2, "steps": 3}, "anchors": 2,
         "neighbours": 3, "embeddings": {"methods": []},
     }  # fmt: skip
     return settings_from({**plain, **changes}, "latent.yaml", LatentSettings)
@@ -178,7 +178,8 @@ def test_what_does_not_fit_the_run_is_refused(study: Path) -> None:
     ):
         with pytest.raises(NigraError, match=sentence):
             spaces_of(run, settings(**changes))
-    other = quick_settings(splits={"draws": 1, "test_fraction": 0.45}, calibration={"controls": "training"}, models=[
+    other = quick_settings(splits={"draws": 1, "test_fraction": 0.45}, calibration={"controls": "training"},
+    models=[
         {"preset": "isbi2023-sae", "epochs": 3}
     ])  # fmt: skip
     with pytest.raises(NigraError, match="not trained"):

@@ -18,22 +18,22 @@ MEASURES = {
     "alignment": "alignment  ← tighter",
     "uniformity": "uniformity  ← more even",
     "tightness": "tightness  ← tighter",
-    "tightness, training controls": "tightness, training controls",
+    "tightness, training controls": "tightness, training",
     "same place closer": "same place closer",
     "place R2": "place, R²",
-    "region balanced accuracy": "region, balanced accuracy",
-    "neighbour mm": "nearest other's code, mm",
-    "neighbour in same region": "nearest other's code: same region",
+    "region balanced accuracy": "region, accuracy",
+    "neighbour mm": "next code of others, mm",
+    "neighbour in same region": "next code: same region",
     "subject accuracy": "subject named",
-    "subject accuracy, beyond place": "subject named, beyond place",
-    "subject AUC": "own code nearer, elsewhere",
+    "subject accuracy, beyond place": "subject beyond place",
+    "subject AUC": "own code is nearer",
     "sex AUC, subject": "sex, AUC",
     "age R2, subject": "age, R²",
-    "site balanced accuracy, subject": "site, balanced accuracy",
-    "group AUC, subject": "group, AUC of a probe",
-    "group AUC, code beyond place": "group, AUC of one code",
-    "group AUC, shift": "group, AUC of the shift",
-    "group AUC, spread": "group, AUC of the spread",
+    "site balanced accuracy, subject": "site, accuracy",
+    "group AUC, subject": "group, AUC",
+    "group AUC, code beyond place": "group, AUC of a code",
+    "group AUC, shift": "group, AUC of shift",
+    "group AUC, spread": "group, AUC of spread",
 }
 """Measures with a panel, in order, and what a panel is called."""
 
@@ -41,15 +41,16 @@ SHARES = ("AUC", "accuracy", "same region", "same place")
 """Words of measures that lie between 0 and 1."""
 
 CONTROL = "_untrained"
-ACROSS, LEFT, GAP, HEAD, TALL = 4, 33.0, 4.0, 18.0, 3.6
+ACROSS, LEFT, GAP, HEAD, TALL = 4, 33.0, 4.0, 17.0, 3.6
 
 
 @styled
 def latent_numbers_figure(table: pd.DataFrame) -> Figure:
     """A panel per number, a row per model, a dot per draw with its interval over subjects; grey dashes are nulls.
 
-    Untrained networks (``..._untrained``) are drawn open and in grey. A number without an estimate in any model has no
-    panel; a model without one keeps its empty row. Where a model has several draws, a bar marks their mean.
+    Untrained networks (``..._untrained``) are drawn open and in grey. A number without an estimate in any model
+    has no panel; a model without one keeps its empty row. Where a model has several draws, a bar marks their
+    mean.
 
     Args:
         table: ``runs/NAME/latent/latent.tsv``: model, draw, measure, estimate, low, high, null.
@@ -65,10 +66,10 @@ def latent_numbers_figure(table: pd.DataFrame) -> Figure:
     colours = _colours(models)
     tall, down = TALL * len(models) + 2, -(-len(shown) // ACROSS)
     wide = (PAGE_MM - LEFT - 3 - GAP * (ACROSS - 1)) / ACROSS
-    figure = page(HEAD + down * (tall + 14) + 2)
+    figure = page(HEAD + down * (tall + 13))
     for number, measure in enumerate(shown):
         row, column = divmod(number, ACROSS)
-        left, top = LEFT + column * (wide + GAP), HEAD + row * (tall + 14)
+        left, top = LEFT + column * (wide + GAP), HEAD + row * (tall + 13)
         axes = place(figure, left, top, wide, tall)
         _panel(axes, known[known["measure"] == measure], models, colours)
         write(figure, left, top - 1.6, MEASURES[measure], fontsize=7, fontweight="bold")

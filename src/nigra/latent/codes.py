@@ -1,12 +1,14 @@
 """Code tables: codes drawn by a declared design, each with its place in the brain and its subject.
 
-A latent folder holds ``codes.parquet`` (a row per code) and ``codes.npy`` (n, d) in the same order: by subject, then by
-place. Codes of the design ``places`` are there for the same places in every subject; numbers are measured on them.
+A latent folder holds ``codes.parquet`` (a row per code) and ``codes.npy`` (n, d) in the same order: by subject,
+then by place. Codes of the design ``places`` are there for the same places in every subject; numbers are measured
+on them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +44,7 @@ class Locations:
         cls, voxel: Float[ndarray, "n_locations 3"], affine: Affine, region: ndarray | None = None,
         tissue: ndarray | None = None,
     ) -> "Locations":  # fmt: skip
-        """Coordinates by the affine; along an unknown axis NaN, which others need not know (an oblique affine does)."""
+        """Coordinates by the affine; NaN along an unknown axis, or one that needs it (an oblique affine)."""
         known = ~np.isnan(voxel)
         filled = np.where(known, voxel, 0) @ affine[:3, :3].T + affine[:3, 3]
         needed = (np.abs(affine[:3, :3]) > 1e-6).astype(int)
@@ -116,7 +118,7 @@ def draw_codes(locations: Locations, n_subjects: int, settings: SampleSettings, 
 
 
 def even_places(region: ndarray, count: int, rng: np.random.Generator) -> Int[ndarray, " chosen"]:
-    """``count`` distinct locations, as many of each region (and of no region) as these have; all if there are fewer."""
+    """``count`` distinct locations, evenly over the regions (no region is one too) as far as these go."""
     order = rng.permutation(len(region))
     _, number = np.unique(region[order].astype(str), return_inverse=True)
     # a location's turn is how many of its region come before it; those of the first turns are taken
@@ -130,18 +132,18 @@ def code_rows(locations: Locations, drawn: Drawn, people: pd.DataFrame) -> pd.Da
     Text is kept as categories, so that a million rows stay small.
     """
     own = people.iloc[drawn.subject].reset_index(drop=True)
-    found = {name: own[name] for name in people}
+    numbers = pd.api.types.is_numeric_dtype
+    found: dict[str, Any] = {
+        str(name): own[name] if numbers(own[name]) else own[name].astype("category") for name in people
+    }
     for axis, name in enumerate("xyz"):
         values = locations.voxel[drawn.location, axis]
         found[name] = values.astype(np.float32 if np.isnan(values).any() else np.int32)
         found[f"{name}_mm"] = locations.mm[drawn.location, axis].astype(np.float32)
     for name, values in (("region", locations.region), ("tissue", locations.tissue)):
         found[name] = pd.Categorical(values[drawn.location])
-    table = pd.DataFrame(found)[[*people, *WHERE]]
-    table["design"] = pd.Categorical(drawn.design)
-    for name in table.columns[[table[n].dtype.kind == "O" or str(table[n].dtype).startswith("str") for n in table]]:
-        table[name] = table[name].astype("category")
-    return table
+    found["design"] = pd.Categorical(drawn.design)
+    return pd.DataFrame(found)[[*people, *WHERE, "design"]]
 
 
 def write_codes(folder: Path, table: pd.DataFrame, codes: Float[ndarray, "n d"]) -> None:

@@ -1,7 +1,7 @@
 """Between and beyond codes: interpolation and traversal, decoded to what the model would draw there.
 
-A straight line between two codes that stay plausible says that the space is filled; a traversal along a principal axis
-says what the axis means. Both are the decoder's opinion, not data.
+A straight line between two codes that stay plausible says that the space is filled; a traversal along a principal
+axis says what the axis means. Both are the decoder's opinion, not data.
 """
 
 from dataclasses import dataclass

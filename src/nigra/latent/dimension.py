@@ -1,8 +1,8 @@
 """Intrinsic dimension: on how many coordinates the codes really depend, however bent the surface they lie on.
 
-TwoNN (Facco, d'Errico, Rodriguez and Laio, Scientific Reports 7:12140, 2017): where density is even over the reach of
-two neighbours, the ratio of the distances to the second and the first is a Pareto variable whose exponent is the
-dimension.
+TwoNN (Facco, d'Errico, Rodriguez and Laio, Scientific Reports 7:12140, 2017): where density is even over the
+reach of two neighbours, the ratio of the distances to the second and the first is a Pareto variable whose
+exponent is the dimension.
 """
 
 import numpy as np
@@ -55,8 +55,9 @@ def two_nn(ratios: Float[ndarray, " n"], owner: Int[ndarray, " n"]) -> Weighted:
 def dimension_numbers(codes: Codes, resampling: Resampling, most: int = 5000) -> list[Measured]:
     """Intrinsic dimension by TwoNN; the null is that of Gaussian noise with the codes' own covariance.
 
-    A value below it says that the codes lie on a surface of fewer coordinates than their covariance shows. Neighbours
-    are looked for once, among all; a resample weighs their ratios, as copies would be neighbours at no distance.
+    A value below it says that the codes lie on a surface of fewer coordinates than their covariance shows.
+    Neighbours are looked for once, among all; a resample weighs their ratios, as copies would be neighbours at no
+    distance.
 
     Args:
         codes: finite codes of the same places in all subjects.

@@ -1,7 +1,8 @@
 """Leakage of identity: can a person be told from codes of *other* places than those the person is known by?
 
-Codes are known by one half of the brain and asked about in the other, with room between the halves for a whole unit, so
-that no voxel is seen from both sides. An intensity scale of one's own is enough to be told by; so is a scanner.
+Codes are known by one half of the brain and asked about in the other, with room between the halves for a whole
+unit, so that no voxel is seen from both sides. An intensity scale of one's own is enough to be told by; so is a
+scanner.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -45,7 +46,8 @@ def halves(mm: Float[ndarray, "n_locations axes"], reach_mm: Float[ndarray, " ax
         mm: coordinates; an axis without values (NaN) is not cut.
         reach_mm: extent of a unit along each axis: units whose centres are as far apart share no voxel.
     """
-    names, best = ("x", "y", "z"), Halves(*np.zeros((2, len(mm)), dtype=bool), "no axis can be cut")
+    names, nowhere = ("x", "y", "z"), np.zeros(len(mm), dtype=bool)
+    best = Halves(nowhere, nowhere, "no axis can be cut")
     for axis in range(mm.shape[1]):
         along = mm[:, axis]
         if np.isnan(along).any():

@@ -51,12 +51,11 @@ def neighbour_table(
     owner = np.unique(table["participant_id"].astype(str), return_inverse=True)[1].astype(np.int64)
     rows, distances = nearest_elsewhere(codes, owner, chosen, count)
     place = table[["x_mm", "y_mm", "z_mm"]].to_numpy(dtype=float)
+    told = table[["participant_id", "group", "region", "x_mm", "y_mm", "z_mm"]]
     parts = []
     for number, (anchor, own, far) in enumerate(zip(chosen, rows, distances, strict=True)):
         all_ = np.r_[anchor, own]
-        part = table.iloc[all_][["participant_id", "group", "region", "x_mm", "y_mm", "z_mm"]].reset_index(
-            drop=True
-        )
+        part = told.take(all_).reset_index(drop=True)
         part["anchor"], part["rank"] = number, np.arange(len(all_))
         part["distance"], part["apart_mm"] = np.r_[0.0, far], apart(place[all_], place[anchor])
         parts.append(part)

@@ -2,9 +2,11 @@
 
 Whose codes a number is measured on is decided here, once:
 
-- geometry, place, tightness, identity: **test controls**, whom neither the model nor the scaling saw. With fewer than
-  ``FEWEST`` of them, all test subjects, and the note says so. Tightness is given of training controls too: a difference is overfit.
-- sex, age, site: **all controls**, held out by subject from the probe. The model saw some of them, but never was told these.
+- geometry, place, tightness, identity: **test controls**, whom neither the model nor the scaling saw. With fewer
+  than ``FEWEST`` of them, all test subjects, and the note says so. Tightness is given of training controls too: a
+  difference is overfit.
+- sex, age, site: **all controls**, held out by subject from the probe. The model saw some of them, but never was
+  told these.
 - group: **test subjects** alone: being seen must not pass for being healthy.
 
 ``beyond place`` is a code less the mean code of training controls at its place (of the other ones, for themselves).
@@ -109,7 +111,7 @@ _OF_ALL = frozenset(
 def person_numbers(
     codes: CodeTable, centred: Float[ndarray, "n d"], people: People, names: list[str], settings: LatentSettings
 ) -> list[Measured]:
-    """Sex, age and site of some subjects, from a subject's mean code and from single codes; unknown ones left out."""
+    """Sex, age and site of some subjects, by mean codes and by single ones; unknown ones are left out."""
     found = []
     for column, name in (("sex", "sex AUC"), ("age", "age R2"), ("site", "site balanced accuracy")):
         if column not in people.rows:
@@ -134,7 +136,7 @@ def group_numbers(
 def _three_ways(
     name: str, codes: CodeTable, centred: Float[ndarray, "n d"], values: pd.Series, settings: LatentSettings
 ) -> list[Measured]:
-    """By the mean code over the same places in all (where place is no help), a single code, and one beyond place."""
+    """By the mean code over the same places in all (so place is no help), one code, one code beyond place."""
     block, _ = codes.block(values.index.tolist())
     beyond, _ = CodeTable(codes.table, centred).block(values.index.tolist())
     person, one = settings.probes, ProbeSettings(settings.folds, 1, settings.probe_codes, settings.resampling)
@@ -161,7 +163,7 @@ def _probe(
 
 
 def held_out(people: People) -> tuple[list[str], str]:
-    """Whose codes geometry, place, tightness and identity are measured on, and a note where patients are among them."""
+    """Whose codes geometry, place, tightness, identity are measured on, and a note where these are not controls."""
     controls, tested = people.names(CONTROL, "test"), people.names(set_="test")
     if len(controls) >= min(FEWEST, len(tested)):
         return controls, ""

@@ -1,14 +1,14 @@
 """Probes: what can be read off a code by a straight line, in people the line was not fitted on.
 
-Whole subjects are held out, columns are standardised inside the folds, and intervals are over subjects. Wide codes are
-first brought to their main axes, also inside the folds. Where a probe asks for one of two groups, only pairs of
-subjects held out together are compared: pooling predictions of different folds would put each subject against its own
-absence (Airola et al., Comput Stat Data Anal 55:1828, 2011).
+Whole subjects are held out, columns are standardised inside the folds, and intervals are over subjects. Wide
+codes are first brought to their main axes, also inside the folds. Where a probe asks for one of two groups, only
+pairs of subjects held out together are compared: pooling predictions of different folds would put each subject
+against its own absence (Airola et al., Comput Stat Data Anal 55:1828, 2011).
 """
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class ProbeSettings:
     folds: int = 5
     repeats: int = 5
     most: int = 10_000
-    resampling: Resampling = Resampling()
+    resampling: Resampling = field(default_factory=Resampling)
 
 
 def subject_folds(labels: ndarray, folds: int, rng: np.random.Generator) -> Int[ndarray, " n_subjects"]:
@@ -89,7 +89,8 @@ def probe_two(
 ) -> Measured:  # fmt: skip
     """AUC for two groups of subjects by logistic regression; chance is .5.
 
-    A pair of subjects counts with the share of pairs of their codes in which the positive one's looks more positive.
+    A pair of subjects counts with the share of pairs of their codes in which the positive one's looks more
+    positive.
 
     Args:
         measure: its name.

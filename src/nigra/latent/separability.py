@@ -7,9 +7,11 @@ shift     Mahalanobis distance of the region's mean code from training controls'
 spread    mean over the region of the squared distance of a code from its place's mean, over the variance there of
           training controls. Sees departures in any direction, also those that cancel in the mean.
 
-Patients and *tested* controls are compared, neither of which the model saw: AUC, its interval over subjects, and its
-null by permuting their labels.
+Patients and *tested* controls are compared, neither of which the model saw: AUC, its interval over subjects, and
+its null by permuting their labels.
 """
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +76,12 @@ def separability_table(
     for statistic, values in scores.items():
         own = []
         for column, region in enumerate(regions):
-            row = {"statistic": statistic, "region": region, **dict.fromkeys(COLUMNS[2:-1], np.nan), "note": ""}
+            row: dict[str, Any] = {
+                "statistic": statistic,
+                "region": region,
+                **dict.fromkeys(COLUMNS[2:-1], np.nan),
+                "note": "",
+            }
             score = values[:, column]
             if weights is None or few < 2 or not np.isfinite(score).all():
                 row["note"] = "no code here" if few >= 2 else f"{few} subjects in the smaller group"
@@ -84,7 +91,7 @@ def separability_table(
                 low, high = bca(sampled, patient)
                 row |= {"estimate": float(sampled[0]), "low": low, "high": high}
                 row |= {"null_median": float(np.median(null)), "null_95": float(np.quantile(null, 0.95))}
-                row["p"] = p_value(null, row["estimate"])
+                row["p"] = p_value(null, float(sampled[0]))
             own.append(row)
         tested = np.array([row["region"] != WHOLE_BRAIN for row in own])
         p = np.array([row["p"] for row in own], dtype=float)

@@ -31,8 +31,8 @@ class SampleSettings(_Settings):
     around: list[BallSettings] = Field([], description="all codes around chosen places")
     training: bool = Field(True, description="training controls too; the column set tells them from the tested")
     balanced: bool = Field(
-        False, description="as many patients as test controls in the table, drawn by the seed; numbers about groups "
-        "use all of them",
+        False, description="as many patients as test controls in the table, drawn by the seed; the AUC by region "
+        "uses all of them",
     )  # fmt: skip
 
 

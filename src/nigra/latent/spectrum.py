@@ -26,7 +26,7 @@ Spectrum = Float[ndarray, " rank"]
 
 
 def spectrum(codes: Float[ndarray, "n d"]) -> Spectrum:
-    """Variances along the principal axes of codes, falling; by the Gram matrix where there are fewer codes than d."""
+    """Variances along the principal axes, falling; by the Gram matrix where there are fewer codes than d."""
     centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
     few = len(codes) < codes.shape[1]
     product = centred @ centred.T if few else centred.T @ centred

@@ -1,8 +1,8 @@
 """Co-location tightness: are codes of one place in different people closer than codes of other places?
 
-This is what a siamese term claims to do. Tightness is the root of (mean squared distance at the same place / mean squared
-distance between other places), always between different subjects: 0 when a place has one code in all, 1 when place
-means nothing. Overall it comes with an interval; over the brain it is a map, from sums alone.
+This is what a siamese term claims to do. Tightness is the root of (mean squared distance at the same place / mean
+squared distance between other places), always between different subjects: 0 when a place has one code in all, 1
+when place means nothing. Overall it comes with an interval; over the brain it is a map, from sums alone.
 """
 
 from typing import Literal
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nigra.errors import NigraError
-from nigra.latent.measured import Measured, Resampling, measured, of_pairs
+from nigra.latent.measured import Measured, Resampling, Weighted, measured, of_pairs
 from nigra.latent.pairs import closer_at_same_place, other_place, same_place, unit_length
 from nigra.shapes import Codes
 
@@ -30,19 +30,22 @@ def tightness_numbers(codes: Codes, resampling: Resampling, who: str = "") -> li
     suffix = f", {who}" if who else ""
     found = []
     for metric, values in (("", codes.astype(np.float64)), (", cosine", unit_length(codes))):
-        ratio = of_pairs(same_place(values), other_place(values))
-        name = f"tightness{metric}{suffix}"
-        found.append(measured(name, lambda w, r=ratio: np.sqrt(np.maximum(r(w), 0)), len(codes), resampling, 1.0))
+        ratio = _root(of_pairs(same_place(values), other_place(values)))
+        found.append(measured(f"tightness{metric}{suffix}", ratio, len(codes), resampling, 1.0))
     closer = closer_at_same_place(codes.astype(np.float64), np.random.default_rng(resampling.seed))
     found.append(measured(f"same place closer{suffix}", of_pairs(closer), len(codes), resampling, 0.5))
     return found
 
 
+def _root(statistic: Weighted) -> Weighted:
+    return lambda weights: np.sqrt(np.maximum(statistic(weights), 0))
+
+
 class TightnessMap:
     """Takes subjects' codes one after the other; ``values`` is the tightness of every place.
 
-    Kept are one sum of codes and three numbers per place, whatever the number of subjects. Sums are float64, and codes are
-    taken off the first subject's mean, so that far from the origin no digits are lost.
+    Kept are one sum of codes and three numbers per place, whatever the number of subjects. Sums are float64, and
+    codes are taken off the first subject's mean, so that far from the origin no digits are lost.
     """
 
     def __init__(self, n_locations: int, d: int, metric: Metric = "euclidean") -> None:

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
-from torch import nn
 
 from nigra.cohort.splits import Draw
 from nigra.latent.codes import Locations
@@ -28,8 +27,9 @@ def with_fresh_weights(model: Model, seed: int) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for part in copy.modules():
-            if isinstance(part, nn.Module) and hasattr(part, "reset_parameters"):
-                part.reset_parameters()
+            reset = getattr(part, "reset_parameters", None)
+            if callable(reset):
+                reset()
     return copy
 
 

@@ -1,7 +1,7 @@
 """One pass over the subjects of a draw: the codes that were drawn, and what needs the codes of every place.
 
-Training controls come first, one subject in memory at a time. Their mean at every place is what *beyond place* takes
-off; test subjects are measured against it.
+Training controls come first, one subject in memory at a time. Their mean at every place is what *beyond place*
+takes off; test subjects are measured against it.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from nigra.training import Tick
 class Gathered:
     """What one pass leaves.
 
-    ``codes`` and ``centred`` (beyond place) are in the order drawn; ``scores`` of separability are by statistic, (test
-    subjects, regions); ``tightness`` is a value per place.
+    ``codes`` and ``centred`` (beyond place) are in the order drawn; ``scores`` of separability are by statistic,
+    (test subjects, regions); ``tightness`` is a value per place.
     """
 
     codes: Float[ndarray, "n d"]
@@ -42,8 +42,9 @@ class Members:
 
     def __init__(self, locations: Locations, atlas: Atlas) -> None:
         names, masks = [WHOLE_BRAIN], [np.ones(len(locations), dtype=bool)]
+        present, number = np.unique(locations.region.astype(str), return_inverse=True)
         for region, labels in atlas.regions.items():
-            inside = np.isin(locations.region.astype(str), [atlas.names[label] for label in labels])
+            inside = np.isin(present, [atlas.names[label] for label in labels])[number]
             if inside.any():
                 names.append(region)
                 masks.append(inside)

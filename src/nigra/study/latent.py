@@ -1,7 +1,7 @@
 """Stage latent: the latent space of every model of a run as a code table, with numbers, pictures and embeddings.
 
-``runs/NAME/latent/MODEL/draw-NN`` is one latent space; ``MODEL_untrained`` is the same network with fresh weights, the
-negative control. ``runs/NAME/latent/latent.tsv`` gathers the numbers of all.
+``runs/NAME/latent/MODEL/draw-NN`` is one latent space; ``MODEL_untrained`` is the same network with fresh
+weights, the negative control. ``runs/NAME/latent/latent.tsv`` gathers the numbers of all.
 """
 
 from collections.abc import Sequence
