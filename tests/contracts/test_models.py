@@ -4,6 +4,7 @@ The full product of the kinds of all terms, each with one of the units in turn; 
 """
 
 import itertools
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from nigra.models.reconstruction import ReconstructionSettings
 from nigra.models.saved import Trained, load, save
 from nigra.models.siamese import SiameseSettings
 from nigra.preparation.scaling import IntensityScaling
+from nigra.training import Task, TrainingSettings, train
+from nigra.units import Patches, Source
 
 STACKS = {
     "stack-spatial": {"widths": (4, 6), "code_size": 3},
@@ -178,3 +181,31 @@ def test_a_model_without_reconstruction_trains_its_encoder_alone() -> None:
     model.terms(torch.rand(6, 2, 15, 15))["loss"].backward()
     assert all(p.grad is not None and not p.grad.any() for p in model.decoder.parameters())
     assert all(p.grad.any() for p in model.encoder.parameters())
+
+
+@pytest.mark.parametrize("kind", ["wasserstein", "contrastive"])
+def test_noise_is_the_same_whether_a_training_was_interrupted_or_not(kind: str, tmp_path: Path) -> None:
+    """Drawn codes and corrupted inputs: law 3 with everything that draws switched on."""
+    volumes = np.random.default_rng(0).random((4, 1, 11, 13, 9)).astype(np.float32)
+    task = Task(Source.plain(volumes), Patches(7), np.arange(4), np.arange(0))
+    settings = TrainingSettings(epochs=3, batch=8, units_per_subject=10)
+    composition = Composition(
+        architecture=ARCHITECTURES["stack-spatial"], siamese={"kind": kind}, variational={"warm_up": 0.9},
+        corruption={"sd": 0.1},
+    )  # fmt: skip
+
+    def killed_in_the_third_epoch(done: float, text: str) -> None:
+        if done >= 2 / 3:
+            raise KeyboardInterrupt
+
+    def trained(folder: str, tick=None) -> torch.nn.Module:
+        return train(build(composition, 1, (7, 7)), task, settings, tmp_path / folder, tick=tick)
+
+    whole = trained("whole").state_dict()
+    with pytest.raises(KeyboardInterrupt):
+        trained("killed", killed_in_the_third_epoch)
+    resumed = trained("killed").state_dict()
+    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
+    log = [json.loads(line) for line in (tmp_path / "killed" / "training.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2, 3]
+    assert all(line["kl"] > 0 and line["similarity"] > -1 for line in log)
