@@ -15,13 +15,13 @@ from nigra.explorer.described import described_run, described_study, described_v
 from nigra.explorer.guard import Guard
 from nigra.explorer.opened import OpenRun, Study
 from nigra.explorer.volumes import Kind, nifti, patches, volume
-from nigra.report.latent_folder import LatentFolder
+from nigra.report.latent_folder import PLACE, LatentFolder
 from nigra.report.vendored import packed, vendored
 
-PAGE = ("index.html", "explorer.css", "main.js", "api.js", "scatter.js", "brain.js", "details.js", "exports.js")
+PAGE = ("index.html", "explorer.css", "main.js", "api.js", "brain.js", "exports.js")
 """The page's own files, beside those of others (``report.vendored``)."""
 
-SHARED = ("linked.js", "plotly.css")
+SHARED = ("linked.js", "scatter.js", "details.js", "plotly.css")
 """Files it shares with latent.html."""
 
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
@@ -146,7 +146,7 @@ class Answers:
         rows = [int(each) for each in asked.text("rows").split(",")[:MOST_PATCHES] if each.isdecimal()]
         if not rows or max(rows) >= len(table):
             raise NigraError(f"the code table has {len(table)} rows; the page asked for others.")
-        shown = table.iloc[rows]
+        shown = table.iloc[rows].dropna(subset=list(PLACE))
         voxels = [(int(x), int(y), int(z)) for x, y, z in shown[["x", "y", "z"]].to_numpy()]
         names = shown["participant_id"].tolist()
         return _floats(patches(self._run(asked), asked.text("model"), names, voxels, asked.number("channel", 0)))

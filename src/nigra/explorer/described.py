@@ -66,6 +66,8 @@ def described_voxel(
     index = int(run.rank[voxel])
     if index < 0:
         return found | {"note": "outside the brain mask: no scores here"}
+    if not detector:
+        return found | {"note": "this model gives no scores"}
     scored = run.scored(model, detector, draw)
     groups = dict(zip(cohort.ids, cohort.participants["group"], strict=True))
     held_out = len(scored.calibration_ids)

@@ -55,7 +55,8 @@ def refusal(method: str, path: str, headers: dict[str, str], token: str) -> tupl
         return 403, "another page asked; only nigra's own may."
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and path != "/":
         return 403, "another page asked; only nigra's own may."
-    if path.startswith("/api") and not hmac.compare_digest(headers.get("x-nigra-token", ""), token):
+    shown = headers.get("x-nigra-token", "").encode()
+    if path.startswith("/api") and not hmac.compare_digest(shown, token.encode()):
         return 403, "the address has no valid token; open the address that `nigra explore` printed."
     return None
 

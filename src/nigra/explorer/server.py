@@ -30,6 +30,7 @@ def bind(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, port))
+        listener.listen(128)  # from now on a browser waits, and is not turned away
     except OSError as error:
         listener.close()
         raise NigraError(

@@ -101,7 +101,7 @@ def patches(
 
     Rows run from the top of the picture down, columns from left to right of RAS; 0 beyond the volume.
     """
-    unit = getattr(run.model(model), "unit", None)
+    unit = run.unit(model)
     size, plane = int(getattr(unit, "size", 15)), getattr(unit, "plane", "axial")
     axis, half, cohort = FIXED_AXIS[plane], size // 2, run.run.cohort
     if not 0 <= channel < len(cohort.channels):

@@ -113,7 +113,7 @@ class LatentFolder:
 
 
 def encode(name: str, values: pd.Series) -> Column:
-    """A table's column as numbers.
+    """A table's column as numbers; an empty name is a missing one.
 
     >>> encode("sex", pd.Series(["M", None, "F"])).values.tolist(), encode("age", pd.Series([61.5])).categories
     ([1.0, nan, 0.0], None)
@@ -121,7 +121,8 @@ def encode(name: str, values: pd.Series) -> Column:
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
     if numeric and name not in ("participant_id", "site", "fold"):
         return Column(name, values.to_numpy(np.float32, na_value=np.nan))
-    codes, categories = pd.factorize(values.astype("string"), sort=True)
+    text = values.astype("string")
+    codes, categories = pd.factorize(text.mask(text == ""), sort=True)
     found = np.where(codes < 0, np.nan, codes).astype(np.float32)
     return Column(name, found, tuple(str(each) for each in categories))
 
