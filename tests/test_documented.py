@@ -46,6 +46,7 @@ TESTED_ELSEWHERE = {
     "study/test_pipeline": [
         f"study/{name}" for name in ("run", "train", "score", "evaluate", "report", "execution", "progress")
     ],
+    "training/test_loop": ["training/feed", "training/machine", "training/state"],
     "units/test_put_back": ["units/canvas", "units/centres", "units/kernels", "units/patches"],
 }
 """Test files that test modules of another name too."""

@@ -74,7 +74,7 @@ def train(
             losses |= _validation(learner, feed, settings, ranks)
             health = watch.look(learner).columns() if watch else {}
             learner.train()
-            state.finish_epoch(losses | health, leg.seconds())
+            state.finish_epoch(losses, health, leg.seconds())
             if ranks.first:
                 LOG.info("epoch %d of %d: %s", state.epoch, settings.epochs, _words(losses | health))
                 state.save()

@@ -6,7 +6,6 @@ process with the whole batch, up to the rounding of sums.
 """
 
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -110,10 +109,7 @@ def joined(device: str) -> Iterator[tuple[Ranks, str]]:
     own = on_gpu and int(os.environ["LOCAL_WORLD_SIZE"]) <= torch.cuda.device_count()
     distributed.init_process_group("nccl" if own else "gloo")
     try:
-        with warnings.catch_warnings():
-            # said where every parameter happens to have a gradient; others have one that has none
-            warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
-            yield Ranks.here(), device
+        yield Ranks.here(), device
     finally:
         distributed.destroy_process_group()
 
@@ -143,7 +139,7 @@ def shared(model: Model, device: str, ranks: Ranks) -> tuple[Model, Terms]:
             )
         model = nn.SyncBatchNorm.convert_sync_batchnorm(deepcopy(model))
     own = [torch.device(device)] if torch.device(device).type == "cuda" else None
-    return model, DistributedDataParallel(_Terms(model), own, broadcast_buffers=False, find_unused_parameters=True)
+    return model, DistributedDataParallel(_Terms(model), own)
 
 
 class _Terms(nn.Module):

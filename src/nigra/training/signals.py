@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows has no USR1
 
@@ -34,7 +35,8 @@ def listening() -> Iterator[Note]:
     A second signal acts as if nobody listened, for a process that does not come to look. Outside the main thread,
     where Python allows no handlers, the note stays empty.
     """
-    note, before = Note(), {}
+    note = Note()
+    before: dict[int, Any] = {}
 
     def restore() -> None:
         for number, handler in before.items():

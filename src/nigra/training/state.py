@@ -52,10 +52,10 @@ class State:
         if self.path.exists():
             self._load()
 
-    def finish_epoch(self, losses: dict[str, float], seconds: float) -> None:
+    def finish_epoch(self, losses: dict[str, float], health: dict[str, float | None], seconds: float) -> None:
         """Count and log a finished epoch, and keep its weights if they are the best so far."""
         self.epoch, self.progress = self.epoch + 1, Progress()
-        self.log.append({"epoch": self.epoch, "seconds": round(seconds, 3), **losses})
+        self.log.append({"epoch": self.epoch, "seconds": round(seconds, 3), **losses, **health})
         if losses.get("validation_loss", float("inf")) < self.best_loss:
             self.best_loss = losses["validation_loss"]
             self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}

@@ -82,7 +82,7 @@ def random_partners(
 
 def _mean_of_others(feed: Feed, own: np.ndarray, locations: np.ndarray, subjects: np.ndarray) -> Tensor:
     """For every unit the mean of the same place in other subjects."""
-    total, count = 0.0, np.zeros(len(own), np.float32)
+    total, count = torch.zeros(()), np.zeros(len(own), np.float32)
     for subject in subjects:
         units, others = feed.cut(np.full(len(own), subject), locations), (own != subject).astype(np.float32)
         total = total + units * _spread(others, units)
