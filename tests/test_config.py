@@ -32,14 +32,14 @@ def test_no_file_an_empty_file_and_no_settings_give_the_defaults(tmp_path: Path)
 def test_what_is_written_is_set_and_the_rest_keeps_its_default(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(
-        "name: pd\nsplits: {draws: 3}\nmodels:\n  - {preset: isbi2023-sae, plane: coronal, epochs: 2}\n"
-        "  - {preset: mlcn2021-ae, name: whole, slices: all}\n"
+        "name: pd\nsplits: {draws: 3}\nmodels:\n  - {preset: isbi2023-sae, unit: {plane: coronal}, epochs: 2}\n"
+        "  - {preset: mlcn2021-ae, name: whole, unit: {slices: all}}\n"
     )
     settings = read_settings(path)
     assert (settings.name, settings.splits.draws, settings.splits.test_fraction) == ("pd", 3, 0.27)
     first, second = settings.models
-    assert (first.label, first.unit, second.label) == ("isbi2023-sae", Patches(15, "coronal"), "whole")
-    assert second.unit == Slices("axial", None)
+    assert (first.label, first.unit.build(), second.label) == ("isbi2023-sae", Patches(15, "coronal"), "whole")
+    assert second.unit.build() == Slices("axial", None)
     assert settings.calibration == RunSettings().calibration
 
 
@@ -87,7 +87,7 @@ def test_a_name_like_no_other_lists_the_known_ones() -> None:
         ({"models": SAE}, "models: write a list"),
         ({"models": [], "baselines": []}, "no model reads what the detectors need; name a model"),
         ({"models": ["mlcn2021-ae"]}, "models.0: write its settings below it"),
-        ({"models": [{"epochs": 3}]}, "models.0.preset is missing; add it"),
+        ({"models": [{"epochs": 3}]}, "models.0: a model needs a preset, or a name"),
         ({"models": [{"preset": "mlcn2022-ae"}]}, "'mlcn2021-ae', 'mlcn2021-sae', .* 'mlcn2022-ae'"),
         ({"models": [SAE, SAE]}, "two models are both called mlcn2021-sae; give each a name"),
         ({"models": [{**SAE, "scores": {"stride": 2}}]}, "stride 2 with overlap: centre .* use average"),
@@ -140,7 +140,11 @@ def test_settings_never_change_after_reading() -> None:
 
 def test_the_written_settings_of_a_run_read_back_as_themselves(tmp_path: Path) -> None:
     settings = settings_from(
-        {"name": "pd", "models": [{**SAE, "slices": "all"}], "groups": {"patient": {"age_from": 65}}}
+        {
+            "name": "pd",
+            "models": [{"preset": "mlcn2021-ae", "unit": {"slices": "all"}}],
+            "groups": {"patient": {"age_from": 65}},
+        }
     )
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
     assert read_settings(tmp_path / "settings.yaml") == settings
@@ -149,16 +153,16 @@ def test_the_written_settings_of_a_run_read_back_as_themselves(tmp_path: Path) -
 
 def test_the_description_is_a_study_file_of_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
-    path.write_text(describe().replace("(required)", "mlcn2021-ae"))
+    path.write_text(describe())
     assert read_settings(path) == RunSettings(models=[ModelSettings(preset="mlcn2021-ae")])
-    assert describe().count("(required)") == 1
-    with pytest.raises(NigraError, match=r"models\.0\.preset"):
-        settings_from(yaml.safe_load(describe()))
+    assert "  siamese: null\n" in describe()
+    assert re.search(r"^# +alpha: 0.005$", describe(), re.MULTILINE)  # what may be given in its place
 
 
 @pytest.mark.parametrize("name", ["slices", "units_per_subject"])
 def test_a_number_or_all_is_refused_in_one_sentence(name: str) -> None:
-    text = refused({"models": [{"preset": "mlcn2021-ae", name: 0}]})
+    wrong = {"unit": {name: 0}} if name == "slices" else {name: 0}
+    text = refused({"models": [{"preset": "mlcn2021-ae", **wrong}]})
     assert text.count(name) == 1
     assert "greater than 0" in text
     assert "'all'" in text
@@ -176,3 +180,66 @@ def test_a_detector_may_be_asked_for_by_name() -> None:
     assert method.label == "intensities+nigra-default"
     with pytest.raises(ValueError, match="no detector is known by the name nigra-defualt"):
         RunSettings.model_validate({"detectors": ["nigra-defualt"]})
+
+
+FACTORIAL = {
+    "base": {"epochs": 2, "siamese": {"kind": "squared"}},
+    "factors": {
+        "unit": {"patch": {"unit": {"size": 9}, "architecture": {"kind": "stack", "widths": [4]}},
+                 "slice": {"unit": {"kind": "slice"}, "architecture": {"kind": "stack"}}},
+        "alpha": {"sweep": "siamese.alpha", "values": [0, 0.01, 0.1]},
+    },
+    "seeds": [3, 4],
+}  # fmt: skip
+
+
+def test_a_factorial_is_a_model_for_every_cell_and_seed(tmp_path: Path) -> None:
+    settings = settings_from({"name": "f", "factorial": FACTORIAL})
+    models = {model.label: model for model in settings.models}
+    assert len(models) == 12
+    assert list(models)[:3] == ["patch_0_seed-3", "patch_0_seed-4", "patch_0.01_seed-3"]
+    one, other = models["patch_0.1_seed-4"], models["slice_0_seed-3"]
+    assert one.levels == {"unit": "patch", "alpha": "0.1"}
+    assert (one.unit.size, one.siamese.kind, one.siamese.alpha, one.seed, one.training.epochs) == (  # type: ignore[union-attr]
+        9, "squared", 0.1, 4, 2,
+    )  # fmt: skip
+    assert (other.unit.kind, other.siamese.alpha, other.architecture.widths) == ("slice", 0, None)  # type: ignore[union-attr]
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False))
+    assert read_settings(tmp_path / "settings.yaml") == settings
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"factors": {}}, "factorial.factors"),
+        ({"factors": {"unit": {"patch": {}}}}, "factor unit needs two levels or more"),
+        ({"factors": {"alpha": {"sweep": "siamese.alpha"}}}, "factor alpha: write sweep, .* and values, a list"),
+        ({"factors": {"a": {"sweep": "siamese.alfa", "values": [1, 2]}}}, "siamese.alfa is unknown; did you mean al"),
+        ({"seeds": [1, 1]}, "seed 1 is given twice"),
+        ({"seeds": list(range(400))}, "make 2400 models, but at most 500"),
+        ({"epoch": 2}, "factorial.epoch is unknown"),
+    ],
+)  # fmt: skip
+def test_a_wrong_factorial_is_one_sentence(change: dict, sentence: str) -> None:
+    assert re.search(sentence, refused({"factorial": {**FACTORIAL, **change}}))
+
+
+def test_models_beside_a_factorial_are_refused() -> None:
+    assert "give models or factorial" in refused({"factorial": FACTORIAL, "models": [SAE]})
+
+
+def test_a_published_model_is_changed_in_part() -> None:
+    sae = ModelSettings(preset="mlcn2021-sae")
+    assert sae.siamese is not None
+    changed = ModelSettings.model_validate(
+        {"preset": "mlcn2021-sae", "siamese": {"alpha": 0.1}, "unit": {"plane": "coronal"}}
+    )
+    assert changed.siamese == sae.siamese.model_copy(update={"alpha": 0.1})
+    assert (changed.unit.plane, changed.unit.size) == ("coronal", 15)
+    assert changed.architecture == sae.architecture
+    alone = ModelSettings.model_validate({"preset": "mlcn2021-sae", "siamese": None})
+    assert alone.siamese is None
+    other = ModelSettings.model_validate({"preset": "mlcn2021-sae", "siamese": {"kind": "vicreg"}})
+    assert other.siamese is not None
+    assert (other.siamese.kind, other.siamese.alpha) == ("vicreg", 0.005)
+    assert ModelSettings(preset="mlcn2021-sae", name="x").fitted == sae.fitted != changed.fitted

@@ -66,7 +66,7 @@ def quick_settings(**changes: object) -> RunSettings:
         "name": "quick",
         "splits": {"draws": 2, "test_fraction": 0.27},
         "models": [
-            {"preset": "mlcn2021-ae", "slices": "all", "epochs": 12, "batch": 8, "learning_rate": 0.003},
+            {"preset": "mlcn2021-ae", "unit": {"slices": "all"}, "epochs": 12, "batch": 8, "learning_rate": 0.003},
             {"preset": "isbi2023-sae", "epochs": 2, "units_per_subject": 30, "batch": 16, "keep": "last"},
         ],
         "calibration": {"folds": 2},

@@ -20,7 +20,7 @@ from nigra.bench.samples import ellipsoid
 from nigra.cohort.store import StoreWriter
 from nigra.config import settings_from
 from nigra.errors import NigraError
-from nigra.models.published import build
+from nigra.models.composition import build
 from nigra.models.siamese import Model
 from nigra.study.execution import Execution
 from nigra.study.pipeline import run_study
@@ -112,12 +112,12 @@ def _settings(quick: bool) -> RunSettings:
 
 def training_operations(run: Run) -> float:
     """Multiply-adds of all trainings: three passes' worth per unit, forward and two backward."""
-    total, locations = 0.0, {m.label: len(m.unit.locate(run.cohort.mask)) for m in run.settings.models}
+    total, locations = 0.0, {m.label: len(run.unit(m).locate(run.cohort.mask)) for m in run.settings.models}
     for fit in all_fits(run):
         training = fit.model.training
         per_subject = min(training.units_per_subject or locations[fit.model.label], locations[fit.model.label])
-        shape = fit.model.unit.unit_shape(run.cohort.mask.shape)
-        model = build(fit.model.preset, 2, shape)
+        shape = run.unit(fit.model).unit_shape(run.cohort.mask.shape)
+        model = build(fit.model.composition, 2, shape)
         units = len(fit.train) * per_subject * training.epochs * model.members
         total += 3.0 * units * operations(model, shape)
     return total
@@ -127,8 +127,8 @@ def scoring_operations(run: Run) -> float:
     """Multiply-adds of one plain pass of every model over the units of every subject it scores or reads."""
     total = 0.0
     for model in run.settings.models:
-        shape = model.unit.unit_shape(run.cohort.mask.shape)
-        each = operations(build(model.preset, 2, shape), shape) * len(model.unit.locate(run.cohort.mask))
+        shape = run.unit(model).unit_shape(run.cohort.mask.shape)
+        each = operations(build(model.composition, 2, shape), shape) * len(run.unit(model).locate(run.cohort.mask))
         for draw in run.draws:
             read = sum(len(part.train) + len(part.scored) for part in run.parts(draw))
             total += each * read

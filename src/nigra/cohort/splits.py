@@ -77,7 +77,7 @@ def split(participants: pd.DataFrame, settings: SplitSettings | None = None) -> 
                 f"{len(controls) - count} to train; at least 1 and 2 are needed."
             )
         tests = [
-            _balanced_sample(controls, count, np.random.default_rng([settings.seed, draw]))
+            balanced_sample(controls, count, np.random.default_rng([settings.seed, draw]))
             for draw in range(settings.draws)
         ]
     order = controls["participant_id"].tolist()
@@ -131,7 +131,7 @@ def _by_sex_and_age(controls: pd.DataFrame, rng: np.random.Generator) -> list[st
     return keys.sort_values(["sex", "age"], kind="stable")["id"].tolist()
 
 
-def _balanced_sample(controls: pd.DataFrame, count: int, rng: np.random.Generator) -> list[str]:
+def balanced_sample(controls: pd.DataFrame, count: int, rng: np.random.Generator) -> list[str]:
     """One subject at random from each of ``count`` equal stretches of the controls sorted by sex and age."""
     ordered = _by_sex_and_age(controls, rng)
     edges = np.linspace(0, len(ordered), count + 1)

@@ -42,7 +42,7 @@ class Reader:
         else:
             used: Trained = trained(run, Fit(model, draw, part.train, part.fold))
             self.trained_on, scaling = used.trained_on, used.scaling
-            self.scorer = Scorer(used.model, model.unit, model.scores, run.device)
+            self.scorer = Scorer(used.model, run.unit(model), model.scores, run.device)
         source = Source.scaled(run.cohort, scaling)
         # clipping is for networks whose outputs end at 0 and 1; on maps themselves it would hide what is brightest
         self.source = source if self.scorer else source.unclipped()

@@ -27,7 +27,6 @@ from nigra.study.run import Run
 from nigra.study.score import methods_of, models_of, read_scores
 from nigra.study.settings import INTENSITIES, ModelSettings
 from nigra.training import Tick
-from nigra.units import Patches
 
 _ELSEWHERE = {"title", "run", "shapes", "bootstrap", "subjects", "participants", "draws"}
 """Settings that a target's results do not depend on, or that are part of the target."""
@@ -76,8 +75,7 @@ class Plan:
         """Between lesions: as set, or the widest patch, so that no patch sees two."""
         if self.settings.distance_mm is not None:
             return self.settings.distance_mm
-        units = [model.unit for model in self.run.settings.models]
-        widest = max((unit.size for unit in units if isinstance(unit, Patches)), default=1)
+        widest = max((model.unit.size for model in self.run.settings.models if model.per_voxel), default=1)
         return widest * float(voxel_mm(self.run.cohort.affine).max())
 
     def controls(self, draw: Draw) -> list[str]:

@@ -20,7 +20,7 @@ from nigra.figures.score_maps import score_maps
 from nigra.figures.style import save
 from nigra.figures.training_curves import read_training, training_curves
 from nigra.files import read_tsv
-from nigra.models.published import build, parameter_count
+from nigra.models.composition import build, parameter_count
 from nigra.regions import COLUMNS, WHOLE_BRAIN, Atlas
 from nigra.report.build import build_report
 from nigra.scoring.errors import reconstruct
@@ -137,7 +137,7 @@ def _reconstructions(run: Run, model: ModelSettings, method: Method, draw: Draw,
     for name in names:
         row = int(run.cohort.rows([name])[0])
         shown = np.where(plane[..., k], source.volume(row)[0, ..., k], np.nan)
-        volume = reconstruct(used.model, model.unit, source, row, model.scores, plane, run.device)
+        volume = reconstruct(used.model, run.unit(model), source, row, model.scores, plane, run.device)
         inputs.append(shown)
         rebuilt.append(np.where(plane[..., k], volume[0, ..., k], np.nan))
         scores.append(_score_volume(run, method, draw, name)[..., k])
@@ -170,7 +170,8 @@ def _scores(run: Run, method: Method, draw: Draw, atlas: Atlas, background: np.n
 
 
 def _architecture(run: Run, model: ModelSettings) -> Architecture:
-    channels, shape = len(run.cohort.channels), model.unit.unit_shape(run.cohort.mask.shape)
-    network = build(model.preset, channels, shape)
+    unit = run.unit(model)
+    channels, shape = unit.unit_channels(len(run.cohort.channels)), unit.unit_shape(run.cohort.mask.shape)
+    network = build(model.composition, channels, shape)
     sizes = layer_sizes(network, (channels, *shape))
     return Architecture(model.label, sizes, parameter_count(network), network.members == 2)

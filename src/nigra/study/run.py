@@ -6,12 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 import yaml
 
 from nigra.cohort.selection import select
-from nigra.cohort.splits import Draw, balanced_folds, read_splits, split, write_splits
+from nigra.cohort.splits import Draw, balanced_folds, balanced_sample, read_splits, split, write_splits
 from nigra.cohort.store import Cohort, open_cohort
 from nigra.errors import NigraError
 from nigra.files import read_json, write_json, write_text
@@ -19,6 +20,8 @@ from nigra.provenance import hash_file, hash_settings, record
 from nigra.study.execution import Execution
 from nigra.study.settings import Method, ModelSettings, RunSettings
 from nigra.training import limit_threads
+from nigra.units import Unit
+from nigra.units.planes import midline_of
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,25 @@ class Run:
         """The trainings a model needs on a draw: on all training controls, then without each fold."""
         return [Fit(model, draw.draw, part.train, part.fold) for part in self.parts(draw)]
 
+    def unit(self, model: ModelSettings) -> Unit:
+        """What a model sees of this cohort's volumes."""
+        return model.unit.build(midline_of(self.cohort.affine, self.cohort.mask.shape))
+
+    def learners(self, fit: Fit) -> list[str]:
+        """Who a model learns from: all training controls, or as many of them as its settings say."""
+        wanted = fit.model.subjects
+        if wanted is None:
+            return list(fit.train)
+        if wanted > len(fit.train):
+            raise NigraError(
+                f"{fit.text}: subjects is {wanted}, but {len(fit.train)} controls are there to train on; take "
+                "fewer."
+            )
+        people = self.cohort.participants
+        controls = people[people["participant_id"].isin(fit.train)]
+        chosen = set(balanced_sample(controls, wanted, np.random.default_rng([self.settings.splits.seed, 5])))
+        return [name for name in fit.train if name in chosen]
+
     def place(self, model: ModelSettings, draw: int, fold: int | None = None) -> Path:
         """Folder of a model's draw, or of one fold of it."""
         folder = self.folder / model.label / f"draw-{draw:02d}"
@@ -147,10 +169,9 @@ class Run:
         """Stands for everything a training depends on; another key means another model."""
         return hash_settings(
             {
-                "model": fit.model.model_dump(exclude={"name", "scores"}),
-                "training": fit.model.training.model_dump(),
+                "model": fit.model.fitted,
                 "scaling": self.settings.scaling.model_dump(),
-                "train": fit.train,
+                "train": self.learners(fit),
                 "cohort": self.cohort.digest,
                 "channels": self.cohort.channels,
             }

@@ -1,21 +1,21 @@
 """What a run is: every setting that changes its results."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from nigra.cohort.selection import GroupSettings
 from nigra.cohort.splits import SplitSettings
 from nigra.detection.calibration import CalibrationSettings
 from nigra.detection.settings import ERROR, INTENSITIES, NAMED, ClusterSettings, DetectorSettings, method_label
-from nigra.models.published import PRESETS, Preset
 from nigra.preparation.scaling import ScalingSettings
-from nigra.scoring.errors import ScoreSettings
+from nigra.simulation.settings import SimulationSettings
 from nigra.study.evaluation_settings import AtlasSettings, EvaluationSettings, FigureSettings, Settings
-from nigra.training import TrainingSettings
-from nigra.units import Patches, Slices, Unit
+from nigra.study.factorial_settings import FactorialSettings
+from nigra.study.model_settings import ModelSettings
 
 REGIONAL_MEAN = "regional-mean"
 """The baseline that has no score per voxel: each region's mean intensity against that of controls."""
@@ -42,70 +42,6 @@ BASELINES: dict[str, DetectorSettings] = {
     )
 }
 """The baselines that are detectors, by name."""
-
-
-class ModelSettings(Settings):
-    """One published model; what is left out stays as published."""
-
-    preset: Literal["mlcn2021-ae", "mlcn2021-sae", "isbi2023-ae", "isbi2023-sae"] = Field(
-        ..., description="the published model"
-    )
-    name: str = Field(
-        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$", description="its name in this run; empty: the preset's"
-    )
-    plane: Literal["sagittal", "coronal", "axial"] = Field("axial", description="plane of the patches or slices")
-    slices: PositiveInt | Literal["all"] = Field(
-        40, description="slice models: number of slices around the middle of the brain, or all"
-    )
-    epochs: int | None = Field(None, ge=1, description="passes over the drawn units; null: as published")
-    batch: int | None = Field(None, ge=2, description="units or pairs per optimiser step; null: as published")
-    learning_rate: float | None = Field(None, gt=0, description="Adam's step size; null: as published")
-    units_per_subject: PositiveInt | Literal["all"] | None = Field(
-        None, description="units per training subject and epoch, or all of them; null: as published"
-    )
-    validation_fraction: float | None = Field(
-        None, ge=0, lt=1, description="share of training controls that only watch the loss; null: 0.1 where the "
-        "published model keeps its best epoch, else 0"
-    )  # fmt: skip
-    keep: Literal["last", "best-on-validation"] | None = Field(
-        None, description="which epoch's weights are kept; null: as published"
-    )
-    seed: int = Field(0, ge=0, description="seed of weights and batches")
-    scores: ScoreSettings = Field(ScoreSettings(), description="how voxels are scored")
-
-    @property
-    def label(self) -> str:
-        """The model's name in tables and folders."""
-        return self.name or self.preset
-
-    @property
-    def published(self) -> Preset:
-        """The preset these settings start from."""
-        return PRESETS[self.preset]
-
-    @property
-    def unit(self) -> Unit:
-        """What the model sees."""
-        if isinstance(self.published.unit, Patches):
-            return Patches(self.published.unit.size, self.plane)
-        return Slices(self.plane, None if self.slices == "all" else self.slices)
-
-    @property
-    def training(self) -> TrainingSettings:
-        """The loop's settings: the published ones with the given changes."""
-        published = self.published
-        keep = self.keep or ("best-on-validation" if published.best_on_validation else "last")
-        watched = 0.1 if keep == "best-on-validation" else 0.0
-        units = self.units_per_subject or published.units_per_subject
-        return TrainingSettings(
-            epochs=self.epochs or published.epochs,
-            batch=self.batch or published.batch,
-            learning_rate=self.learning_rate or published.learning_rate,
-            units_per_subject=None if units == "all" else units,
-            validation_fraction=watched if self.validation_fraction is None else self.validation_fraction,
-            keep=keep,
-            seed=self.seed,
-        )
 
 
 @dataclass(frozen=True)
@@ -144,6 +80,9 @@ class RunSettings(Settings):
         [ModelSettings(preset="mlcn2021-ae"), ModelSettings(preset="mlcn2021-sae")],
         description="models to compare; none where every detector reads intensities",
     )  # fmt: skip
+    factorial: FactorialSettings | None = Field(
+        None, description="models that differ in declared factors alone, in place of `models`; null: none"
+    )
     detectors: list[DetectorSettings] = Field(
         [DetectorSettings(kind=ERROR)], min_length=1,
         description="how each model's codes or residuals, or the maps themselves, become scores",
@@ -157,6 +96,27 @@ class RunSettings(Settings):
     atlas: AtlasSettings = Field(AtlasSettings(), description="the regions")
     evaluation: EvaluationSettings = Field(EvaluationSettings(), description="group comparison")
     figures: FigureSettings = Field(FigureSettings(), description="pictures")
+    planted: SimulationSettings | None = Field(
+        None, description="known anomalies planted into test controls in the course of the run, as by `nigra "
+        "simulate`; null: none"
+    )  # fmt: skip
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cells_are_models(cls, given: Any) -> Any:
+        """A factorial's cells become the run's models."""
+        if not isinstance(given, Mapping) or given.get("factorial") is None:
+            return given
+        try:
+            factorial = FactorialSettings.model_validate(given["factorial"])
+        except ValidationError:
+            return given  # refused with its place when the field itself is read
+        cells = factorial.models()
+        models = given.get("models", cells)
+        own = [each.get("name") if isinstance(each, Mapping) else each.name for each in models]
+        if own != [each["name"] for each in cells]:  # a run's own settings.yaml has both
+            raise ValueError("give models or factorial; the cells of a factorial are the models of its run")
+        return {**given, "factorial": factorial, "models": cells}
 
     @field_validator("detectors", mode="before")
     @classmethod
@@ -221,8 +181,8 @@ class RunSettings(Settings):
     def left_out(self) -> list[str]:
         """What cannot be scored, each as one sentence."""
         return [
-            f"{model.label} has no {detector.label}: the code of a slice describes the whole slice, and "
-            "no voxel has one of its own."
+            f"{model.label} has no {detector.label}: the code of a {model.unit.kind} describes the whole of it, "
+            "and no voxel has one of its own."
             for model in self.models for detector in self.detectors
             if detector.source == "codes" and not feeds(model, detector)
         ]  # fmt: skip
@@ -231,5 +191,5 @@ class RunSettings(Settings):
 def feeds(model: ModelSettings, detector: DetectorSettings) -> bool:
     """Whether a model gives what a detector reads: a slice model has no code per voxel."""
     if detector.source == "codes":
-        return isinstance(model.unit, Patches)
+        return model.per_voxel
     return detector.source == "residuals"

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 
 from nigra.errors import NigraError
-from nigra.files import key_in, write_json
-from nigra.models.published import build, parameter_count
+from nigra.files import key_in, read_json, write_json
+from nigra.models.composition import build, describe
 from nigra.models.saved import Trained, load, save
 from nigra.preparation.scaling import fit_scaling
 from nigra.provenance import record
@@ -45,25 +45,30 @@ def train_one(run: Run, fit: Fit, tick=None) -> None:  # type: ignore[no-untyped
         shutil.rmtree(folder, ignore_errors=True) if fit.fold is not None else _clear(run, fit)
         write_json(task_path, {"key": key})
     cohort, settings = run.cohort, fit.model.training
-    scaling = fit_scaling(cohort, list(fit.train), run.settings.scaling)
-    learn, watch = validation_split(list(fit.train), settings)
-    shape = fit.model.unit.unit_shape(cohort.mask.shape)
-    model = build(fit.model.preset, len(cohort.channels), shape, settings.seed)
+    learners = run.learners(fit)
+    scaling = fit_scaling(cohort, learners, run.settings.scaling)
+    learn, watch = validation_split(learners, settings)
+    unit, composition = run.unit(fit.model), fit.model.composition
+    shape, channels = unit.unit_shape(cohort.mask.shape), unit.unit_channels(len(cohort.channels))
+    capacity = describe(composition, channels, shape)
+    model = build(composition, channels, shape, settings.seed)
     watch_rows = cohort.rows(watch) if watch else np.zeros(0, dtype=np.int64)
-    task = Task(Source.scaled(cohort, scaling), fit.model.unit, cohort.rows(learn), watch_rows)
+    task = Task(Source.scaled(cohort, scaling), unit, cohort.rows(learn), watch_rows, fit.model.pairs)
     train(model, task, settings, folder, run.device, tick=tick)
     description = {
         "key": key,
-        "preset": fit.model.preset,
-        "channels": len(cohort.channels),
+        "composition": composition.model_dump(mode="json"),
+        "channels": channels,
         "channel_names": list(cohort.channels),
         "shape": list(shape),
         "space": cohort.space,
-        "parameters": parameter_count(model),
+        **{name: value for name, value in capacity.items() if name != "code_shape"},
+        "locations": len(unit.locate(cohort.mask)),
+        "health": read_json(folder / "health.json"),
         "validation": watch,
         "provenance": record("train", settings.model_dump(), {"cohort/volumes.npy": cohort.digest}),
     }
-    save(folder, Trained(model, scaling, fit.train), description)
+    save(folder, Trained(model, scaling, tuple(learners)), description)
     (folder / "checkpoint.safetensors").unlink()
 
 
