@@ -37,7 +37,9 @@ def test_one_seed_is_the_corrected_t_over_folds(rng):
 
 def test_the_variance_is_that_of_a_mixed_model_and_the_residual_once_more(rng):
     folds, seeds = 6, 5
-    values = 1 + rng.normal(size=(folds, 1)) * 2 + rng.normal(size=(1, seeds)) + 0.5 * rng.normal(size=(folds, seeds))
+    values = (
+        1 + rng.normal(size=(folds, 1)) * 2 + rng.normal(size=(1, seeds)) + 0.5 * rng.normal(size=(folds, seeds))
+    )
     long = pd.DataFrame([(f, s, values[f, s], 1) for f in range(folds) for s in range(seeds)],
                         columns=["fold", "seed", "y", "all"])  # fmt: skip
     crossed = {"fold": "0 + C(fold)", "seed": "0 + C(seed)"}

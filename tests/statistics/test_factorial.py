@@ -152,7 +152,9 @@ def test_what_cannot_be_compared_is_one_sentence(rng):
     cells = table(rng)
     with pytest.raises(NigraError, match="lacks the column seed"):
         effects(cells.drop(columns="seed"), FACTORS, 0.3)
-    with pytest.raises(NigraError, match="planted_auroc: one value per model.*unit slice, siamese none, fold 0, seed 0"):
+    with pytest.raises(
+        NigraError, match=r"planted_auroc: one value per model.*unit slice, siamese none, fold 0, seed 0"
+    ):
         effects(pd.concat([cells, cells.iloc[:1]]), FACTORS, 0.3)
     with pytest.raises(NigraError, match="b: every model of a factorial has a level of unit"):
         factors_of({"a": {"unit": "slice"}, "b": {}})

@@ -69,7 +69,7 @@ def checked(cells: pd.DataFrame, factors: Iterable[str]) -> pd.DataFrame:
         raise NigraError(f"the table of cells lacks the column {min(missing)}; score the models of the run first.")
     defaults: dict[str, Any] = {"detector": "", "participant_id": "", "collapsed": False}
     cells = cells.assign(**{name: value for name, value in defaults.items() if name not in cells})
-    cells = cells.fillna({"participant_id": "", "detector": "", "collapsed": False})
+    cells = with_text(cells)
     twice = cells.duplicated([*names, "outcome", "detector", *AXES])
     if twice.any():
         row = cells[twice].iloc[0]
@@ -79,6 +79,12 @@ def checked(cells: pd.DataFrame, factors: Iterable[str]) -> pd.DataFrame:
             "of the same levels different seeds."
         )
     return cells
+
+
+def with_text(cells: pd.DataFrame) -> pd.DataFrame:
+    """The table with an empty text where a value has no detector or no subject."""
+    names = ("detector", "participant_id")
+    return cells.assign(**{name: cells[name].astype(object).where(cells[name].notna(), "") for name in names})
 
 
 class ValueTable:

@@ -21,7 +21,7 @@ from nigra.report.factorial import build_factorial_page
 from nigra.statistics.cells import Levels, factors_of
 from nigra.statistics.factorial import MAIN, cell_means, effects
 from nigra.statistics.sweep import points_of, sweep, swept
-from nigra.study.factorial_cells import read_cells, read_health, test_to_train
+from nigra.study.factorial_cells import ratio_of_tested, read_cells, read_health
 from nigra.study.matching import matching
 
 INPUTS = ("regions.tsv", "simulation/lesions.tsv", "latent/latent.tsv", "splits.json")
@@ -49,7 +49,7 @@ def answer_factorial(run: Path, levels: Levels, seeds: Mapping[str, int]) -> Pat
     Raises:
         NigraError: no factor varies, a model lacks a factor, or no outcome is known of any model.
     """
-    factors, ratio = factors_of(levels), test_to_train(run)
+    factors, ratio = factors_of(levels), ratio_of_tested(run)
     cells = read_cells(run, levels, seeds)
     if cells.empty:
         raise NigraError(f"{run} has no outcome of any model of the factorial; train and score its models first.")

@@ -13,7 +13,7 @@ import pandas as pd
 from nigra.cohort.store import CONTROL, PATIENT
 from nigra.files import read_json, read_tsv
 from nigra.regions import WHOLE_BRAIN
-from nigra.statistics.cells import Levels
+from nigra.statistics.cells import Levels, with_text
 from nigra.statistics.draws import TEST, column_of
 
 COLUMNS = ("model", "fold", "seed", "outcome", "detector", "participant_id", "value", "collapsed")
@@ -70,7 +70,7 @@ def read_cells(run: Path, levels: Levels, seeds: Mapping[str, int]) -> pd.DataFr
     names = list(dict.fromkeys(name for own in levels.values() for name in own))
     for name in names:
         table[name] = [levels[label].get(name, "") for label in table["model"]]
-    return table.reindex(columns=[*names, *COLUMNS]).fillna({"detector": "", "participant_id": ""})
+    return with_text(table.reindex(columns=[*names, *COLUMNS]))
 
 
 def planted_rows(run: Path) -> pd.DataFrame:
@@ -147,7 +147,7 @@ def _health_rows(health: Any) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_to_train(run: Path) -> float:
+def ratio_of_tested(run: Path) -> float:
     """Tested over training controls, mean over the draws of ``splits.json``."""
     draws = read_json(run / "splits.json")["draws"]
     patients: set[str] = set()
