@@ -38,9 +38,12 @@ TESTED_ELSEWHERE = {
     "report/test_report": ["report/build", "report/flow", "report/pictures", "report/sources", "report/tables"],
     "scoring/test_dense": ["scoring/kernels"],
     "statistics/test_evaluation": ["statistics/notes"],
+    "statistics/test_factorial": ["statistics/cells"],
+    "statistics/test_factorial_words": ["statistics/outcomes"],
     "statistics/test_permutation": ["statistics/permutation_kernels"],
     "study/test_analyses": ["study/analysis_figures"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
+    "study/test_factorial": ["study/factorial_cells"],
     "study/test_latent": ["latent/settings", "study/coding", "study/gathering"],
     "study/test_simulate": ["study/judging", "study/planted"],
     "study/test_pipeline": [
