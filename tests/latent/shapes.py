@@ -11,6 +11,13 @@ def swiss_roll(count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.nda
     return codes.astype(np.float32), np.stack([along**2 / 2, across], axis=1)
 
 
+def sheet(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Codes (count, 6) on a flat sheet, more than twice as long as wide, with a little noise."""
+    flat = rng.random((count, 2)) * [20, 8]
+    turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    return (flat @ turn[:2] + 0.2 * rng.normal(size=(count, 6))).astype(np.float32)
+
+
 def clusters(count: int, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Codes (count, d) in four clusters that do not touch, and each one's cluster."""
     which = np.arange(count) % 4

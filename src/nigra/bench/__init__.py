@@ -3,7 +3,7 @@
 A benchmark is a module here with ``measure(quick, tick) -> list[Comparison]``, named in ``NAMES``.
 """
 
-NAMES = ("ocsvm", "loo", "dense", "gather", "train", "mixture", "cost")
+NAMES = ("ocsvm", "loo", "dense", "gather", "train", "mixture", "quality", "embedding", "cost")
 """What ``nigra bench all`` measures, in this order; each can be named alone."""
 
 PAPER = "paper"

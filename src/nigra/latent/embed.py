@@ -70,8 +70,10 @@ def embed_folder(folder: Path, settings: EmbeddingSettings, tick: Tick | None = 
             rows.append(empty)
             continue
         _write(folder, name, picture, whole, settings)
-    found = pd.concat([pd.DataFrame(columns=list(TABLE_COLUMNS)), *rows]) if rows else pd.DataFrame()
-    found = found.reindex(columns=list(TABLE_COLUMNS)).reset_index(drop=True)
+    found = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame()
+    found = found.reindex(columns=list(TABLE_COLUMNS))
+    numbers = ["estimate", "low", "high", "null"]
+    found[numbers] = found[numbers].astype(float)
     write_tsv(folder / "embeddings.tsv", found)
     return found
 

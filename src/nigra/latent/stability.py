@@ -107,7 +107,12 @@ def _same_codes(
 
 
 def _projected(
-    first: Points, refit: Points, projected: Points, out: Bool[ndarray, " n"], k: int, rng: np.random.Generator
+    first: Points,
+    refit: Float[ndarray, "kept dimensions"],
+    projected: Float[ndarray, "out dimensions"],
+    out: Bool[ndarray, " n"],
+    k: int,
+    rng: np.random.Generator,
 ) -> Iterator[tuple[str, float, float]]:
     """Codes left out of a refit and projected into it, against the picture fitted with them."""
     placed = align(refit, first[~out]).apply(projected)

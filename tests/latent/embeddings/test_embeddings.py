@@ -165,11 +165,10 @@ def test_axes_of_the_walk_satisfy_its_equation(rng) -> None:
     np.testing.assert_allclose((found.modes_**2).mean(axis=0), 1, rtol=1e-6)
 
 
-def test_diffusion_takes_the_density_out(rng) -> None:
+def test_diffusion_takes_the_density_out() -> None:
     """A line sampled four times as densely on its left half: the map's middle stays in the middle."""
-    line = np.sort(np.concatenate([rng.random(800) / 2, 0.5 + rng.random(200) / 2]))
+    line = np.concatenate([np.linspace(0, 0.5, 800, endpoint=False), np.linspace(0.5, 1, 200)])
     codes = np.stack([line, 0 * line, 0 * line], axis=1).astype(np.float32)
-    codes += 1e-4 * rng.normal(size=codes.shape).astype(np.float32)
     middles = {}
     for method in (DiffusionMap(neighbours=40), SpectralEmbedding(neighbours=40)):
         axis = method.fit(codes).embedding_[:, 0]
@@ -210,6 +209,7 @@ def test_three_axes_are_possible(roll) -> None:
         assert build(name, settings).fit(roll[0][:COUNT]).embedding_.shape == (COUNT, 3)
 
 
+@pytest.mark.slow  # its projection compiles anew in every process
 def test_the_projection_of_umap_is_near_its_authors(fitted, roll) -> None:
     """Their own starts from the same places and adds chance: both find the same neighbours."""
     from nigra.latent.libraries import library, quiet

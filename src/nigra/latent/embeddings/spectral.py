@@ -109,7 +109,7 @@ class DiffusionMap(SpectralEmbedding):
     """Diffusion map (Coifman and Lafon 2006, Appl. Comput. Harmon. Anal. 21).
 
     As the spectral embedding, but with one scale for all codes and their density taken out (alpha = 1), so that a
-    region sampled more often does not bend the picture; and each axis is shrunk by eigenvalue ** ``time``: distances
+    region sampled more often bends the picture less; and each axis is shrunk by eigenvalue ** ``time``: distances
     in the picture are those of random walks of that many steps. Lonely codes keep a wider scale of their own: with
     the common one they would be islands, and fill the axes.
     """
@@ -122,7 +122,7 @@ class DiffusionMap(SpectralEmbedding):
         self.time = time
 
     def _bandwidth(self, distances: Float[ndarray, "n k"]) -> Float[ndarray, " 1"]:
-        return np.array([np.quantile(distances[:, -1], 0.25) / np.sqrt(2)])
+        return np.array([np.quantile(distances[:, -1], 0.25) / 2])
 
     def _own_scales(self, distances: Float[ndarray, "n k"]) -> Float[ndarray, " n"]:
         return np.maximum(super()._own_scales(distances) / 2, self.bandwidth_[0])
