@@ -85,8 +85,9 @@ def write_model(
         "alike": 0.5 + 0.3 * (own.get("siamese") == "cosine") + rng.normal(0, 0.01),
         "effective_rank": (16 if patch else 40) + rng.normal(0, 1), "error": 0.6 + rng.normal(0, 0.01), "kl": None,
     }  # fmt: skip
-    settings = {"epochs": 4, "batch": 10, "learning_rate": 1e-3, "units_per_subject": 100 if patch else 20}
+    settings = {"epochs": 4, "batch": 10, "learning_rate": 1e-3, "units_per_subject": None if patch else 20}
     write_json(folder / "model.json", {
+        "composition": {"siamese": None if own.get("siamese") == "none" else {"kind": "cosine"}}, "locations": 50,
         "parameters": 12034 if patch else 1_070_000, "channels": 2, "shape": [15, 15] if patch else [121, 145],
         "capacity": {"code_length": 64 if patch else 5120, "compression": 7.03 if patch else 6.85},
         "trained_on": train, "validation": [], "health": health, "provenance": {"settings": settings},

@@ -21,9 +21,11 @@ def test_numbers_are_those_of_the_models(table):
     patch = table.iloc[2]
     assert (patch["parameters"], patch["code_length"], patch["compression"]) == (12034, 64, 7.03)
     assert patch["unit_values"] == 2 * 15 * 15
-    assert (patch["training_subjects"], patch["units_per_epoch"]) == (12, 1200)
-    assert patch["values_per_epoch"] == 1200 * 450
-    assert (patch["epochs"], patch["batch"], patch["steps"]) == (4, 10, 480)
+    assert (patch["training_subjects"], patch["units_per_epoch"]) == (12, 12 * 50)  # null: every location
+    assert patch["values_per_epoch"] == 600 * 450
+    assert (patch["epochs"], patch["units_per_step"], patch["steps"]) == (4, 10, 240)
+    siamese = table.iloc[1]  # both members of a pair are seen, in as many steps
+    assert (siamese["units_per_epoch"], siamese["units_per_step"], siamese["steps"]) == (2 * 12 * 20, 20, 96)
     assert (patch["learning_rate"], patch["seconds"], patch["coverage"]) == (1e-3, 10.0, 1.0)
     assert table["coverage"].tolist() == pytest.approx([0.8, 0.8, 1.0, 1.0])
 
@@ -31,9 +33,12 @@ def test_numbers_are_those_of_the_models(table):
 def test_ratios_are_to_the_first_cell_and_said_where_they_are_not_one(table):
     patch = table.iloc[2]
     assert patch["parameters_ratio"] == pytest.approx(12034 / 1_070_000)
-    assert patch["units_per_epoch_ratio"] == 5
-    assert table.loc[0, "unmatched"] == table.loc[1, "unmatched"] == ""
-    assert "units seen per epoch × 5" in patch["unmatched"]
+    assert patch["units_per_epoch_ratio"] == 2.5
+    assert table["unmatched"].tolist()[:2] == [
+        "",
+        "units seen per epoch × 2; unit values seen per epoch × 2; units per step × 2",
+    ]
+    assert "units seen per epoch × 2.5" in patch["unmatched"]
     assert "share of mask voxels scored × 1.25" in patch["unmatched"]
     assert "epochs ×" not in patch["unmatched"]
     assert "learning rate" not in patch["unmatched"]

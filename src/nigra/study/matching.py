@@ -20,7 +20,7 @@ QUANTITIES = {
     "units_per_epoch": "units seen per epoch",
     "values_per_epoch": "unit values seen per epoch",
     "epochs": "epochs",
-    "batch": "units or pairs per step",
+    "units_per_step": "units per step",
     "steps": "optimiser steps",
     "learning_rate": "learning rate",
     "coverage": "share of mask voxels scored",
@@ -73,20 +73,24 @@ def with_ratios(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
 def quantities(run: Path, label: str, fold: int, content: Mapping[str, Any]) -> dict[str, float]:
     """``QUANTITIES`` of one trained model, from its ``model.json``, its log and its scores.
 
-    Numbers are looked for in ``model.json`` itself, then one level down; units per epoch follow from the settings
-    where they are not written there.
+    Capacity is looked for in ``model.json`` itself, then one level down. Units are counted as the model sees them:
+    both members of a pair.
     """
     settings = content.get("provenance", {}).get("settings", {})
     known = {name: _find(content, name) for name in QUANTITIES}
     known["unit_values"] = _first(known["unit_values"], _product(content))
-    known["training_subjects"] = float(len(content.get("trained_on", [])) - len(content.get("validation", [])))
-    each = settings.get("units_per_subject") or _find(content, "locations")
-    known["units_per_epoch"] = _first(known["units_per_epoch"], known["training_subjects"] * _number(each))
-    known["values_per_epoch"] = known["units_per_epoch"] * known["unit_values"]
-    known["epochs"], known["batch"] = _number(settings.get("epochs")), _number(settings.get("batch"))
-    known["learning_rate"] = _number(settings.get("learning_rate"))
-    steps = known["units_per_epoch"] / known["batch"] if known["batch"] > 0 else np.nan
-    known["steps"] = _first(known["steps"], known["epochs"] * np.ceil(steps))
+    learners = float(len(content.get("trained_on", [])) - len(content.get("validation", [])))
+    locations = _find(content, "locations")
+    # None stands for every location; fewer locations than asked for are drawn but once
+    each = np.fmin(_number(settings.get("units_per_subject")), locations)
+    drawn, batch = learners * each, _number(settings.get("batch"))
+    members = 2 if (content.get("composition") or {}).get("siamese") else 1
+    known |= {
+        "training_subjects": learners, "units_per_epoch": members * drawn, "units_per_step": members * batch,
+        "values_per_epoch": members * drawn * known["unit_values"], "epochs": _number(settings.get("epochs")),
+        "learning_rate": _number(settings.get("learning_rate")),
+    }  # fmt: skip
+    known["steps"] = known["epochs"] * np.ceil(drawn / batch)
     folder = run / label / f"draw-{fold:02d}"
     known["seconds"], known["coverage"] = seconds_of(folder / "training.jsonl"), coverage_of(folder)
     return known
