@@ -79,7 +79,7 @@ def _context(threads: int) -> Context:
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nigra.launch.local"])
+    context.set_forkserver_preload(["nigra.launch.local", "torch._dynamo"])  # Adam's first step imports the latter
     with _environment({name: str(threads) for name in names if name not in os.environ}):
         forkserver.ensure_running()
     return context

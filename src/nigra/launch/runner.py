@@ -84,7 +84,6 @@ def _launch(run: Run, how: LaunchSettings, command: str, slurm: SlurmSettings, c
             ids = ", ".join(dict.fromkeys(element.split("_")[0] for element in elements.values()))
             board.say(f"{len(elements)} tasks are in the queue as jobs {ids}" if elements else "nothing to submit")
             if how.wait:
-                board.jobs = slurm.array_limit or max(len(elements), 1)
                 watch(tasks, board, elements, slurm)
     return _told(schedule, board)
 

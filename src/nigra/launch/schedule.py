@@ -18,14 +18,13 @@ class Schedule:
 
     @classmethod
     def of(cls, tasks: Tasks, kinds: Collection[str]) -> "Schedule":
-        """The tasks of some kinds. One whose needs have to be done again is not done, whatever is there."""
+        """The tasks of some kinds. One that comes after others to be done is not done, whatever is there."""
         chosen = [task for task in tasks.all if task.kind in kinds]
         names, done = {task.name for task in chosen}, set[str]()
         for task in chosen:
-            if all(need in done for need in task.needs if need in names) and tasks.is_done(task):
+            earlier = names.intersection(task.needs + task.after)
+            if earlier <= done and tasks.is_done(task):
                 done.add(task.name)
-        if any(task.kind != "finish" and task.name not in done for task in chosen):
-            done.discard("finish")
         schedule = cls(chosen, done)
         for task in chosen:
             lacking = [need for need in task.needs if need not in names and not tasks.is_done(tasks[need])]

@@ -105,6 +105,7 @@ def watch(tasks: Tasks, board: Board, elements: dict[str, str], settings: SlurmS
                 _settle(tasks, name, element, board)
             else:
                 gone.add(name)  # its files may arrive later than the news of its end: ask once more
+        board.jobs = max(1, board.schedule.counts()["running"])
         board.refresh()
         if not board.schedule.ended:
             time.sleep(settings.poll)

@@ -42,7 +42,10 @@ def work(run: Run, name: str, console: Console | None = None) -> int:
     task = tasks[name]
     refuse_beside(run.folder)
     if os.environ.get("RANK", "0") != "0":  # torchrun's other processes only share the training
-        tasks.do(task, Steps())
+        try:
+            tasks.do(task, Steps())
+        except Interrupted:
+            return AGAIN
         return DONE
     task_folder(run.folder).mkdir(parents=True, exist_ok=True)
     with _alone_at(run, name, console), _interruptible():
