@@ -214,7 +214,7 @@ def test_a_factorial_is_a_model_for_every_cell_and_seed(tmp_path: Path) -> None:
         ({"factors": {}}, "factorial.factors"),
         ({"factors": {"unit": {"patch": {}}}}, "factor unit needs two levels or more"),
         ({"factors": {"alpha": {"sweep": "siamese.alpha"}}}, "factor alpha: write sweep, .* and values, a list"),
-        ({"factors": {"a": {"sweep": "siamese.alfa", "values": [1, 2]}}}, "siamese.alfa is unknown; did you mean al"),
+        ({"factors": {"a": {"sweep": "siamese.alfa", "values": [1, 2]}}}, "siamese.alfa is unknown; did you mean"),
         ({"seeds": [1, 1]}, "seed 1 is given twice"),
         ({"seeds": list(range(400))}, "make 2400 models, but at most 500"),
         ({"epoch": 2}, "factorial.epoch is unknown"),
@@ -243,3 +243,12 @@ def test_a_published_model_is_changed_in_part() -> None:
     assert other.siamese is not None
     assert (other.siamese.kind, other.siamese.alpha) == ("vicreg", 0.005)
     assert ModelSettings(preset="mlcn2021-sae", name="x").fitted == sae.fitted != changed.fitted
+
+
+def test_amounts_in_voxels_are_the_same_for_patches_and_slices() -> None:
+    given = {"voxels_per_subject": 50_000, "batch_voxels": 20_000}
+    patches = ModelSettings.model_validate({"preset": "mlcn2021-sae", **given}).training_on((15, 15))
+    slices = ModelSettings.model_validate({"preset": "mlcn2021-ae", **given}).training_on((46, 55))
+    assert (patches.units_per_subject, patches.batch) == (222, 89)  # 50 000 / 225, 20 000 / 225
+    assert (slices.units_per_subject, slices.batch) == (20, 8)  # 50 000 / 2530, 20 000 / 2530
+    assert "say the same in two ways" in refused({"models": [{**SAE, **given, "batch": 3}]})

@@ -214,7 +214,7 @@ def tissues_of(run: Run, atlas: Atlas) -> dict[str, str]:
     unknown = [region for region in named if region not in atlas.regions]
     if unknown:
         raise NigraError(f"atlas tissues: {unknown[0]} is a region of the atlas, but found no such region.")
-    return named or (neuromorphometrics_tissues(atlas.names.values()) if settings.dseg is None else {})
+    return named or (neuromorphometrics_tissues(atlas.names.values()) if run.label_image is None else {})
 
 
 def _site(regions: pd.DataFrame, site: pd.Series, seed: int) -> pd.DataFrame:

@@ -90,8 +90,7 @@ class Coder:
 
     @property
     def _knows_tissues(self) -> bool:
-        atlas = self.run.settings.atlas
-        return atlas.dseg is None and atlas.name == "neuromorphometrics"
+        return self.run.label_image is None
 
     def _unit_centres(self) -> Float[ndarray, "n 3"]:
         """A slice has one coordinate; half of one also that of its middle, from left to right."""

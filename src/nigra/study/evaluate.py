@@ -26,10 +26,10 @@ CLUSTER_COLUMNS = ("model", "detector", "fold", "participant_id", "group", *COLU
 
 def atlas_of(run: Run) -> Atlas:
     """The run's atlas on the maps' grid."""
-    settings, cohort = run.settings.atlas, run.cohort
-    if settings.dseg is None:
-        return packaged_atlas(settings.name, cohort.space, cohort.mask.shape, cohort.affine)
-    dseg, tsv = run.study / settings.dseg, settings.tsv and run.study / settings.tsv
+    settings, cohort, dseg = run.settings.atlas, run.cohort, run.label_image
+    if dseg is None:
+        return packaged_atlas("neuromorphometrics", cohort.space, cohort.mask.shape, cohort.affine)
+    tsv = settings.tsv and run.study / settings.tsv
     return load_atlas(dseg, tsv, cohort.space, cohort.mask.shape, cohort.affine, settings.space, settings.merged)
 
 

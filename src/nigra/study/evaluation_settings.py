@@ -17,9 +17,10 @@ class Settings(BaseModel):
 class AtlasSettings(Settings):
     """The regions in which abnormal voxels are counted."""
 
-    name: Literal["neuromorphometrics", "file"] = Field(
-        "neuromorphometrics", description="a packaged atlas (extra `atlases`), or file: the dseg given below"
-    )
+    name: Literal["auto", "neuromorphometrics", "file"] = Field(
+        "auto", description="file: the dseg given below; neuromorphometrics: packaged (extra `atlases`); auto: the "
+        "label image of the maps' space below STUDY/sourcedata where there is just one, else packaged"
+    )  # fmt: skip
     dseg: Path | None = Field(None, description="label image, relative to the study folder or absolute")
     tsv: Path | None = Field(None, description="its table (index, name); null: beside the image, same name")
     space: str | None = Field(None, description="its space; null: the space- entity of its file name")

@@ -1,6 +1,7 @@
 """One model of a run: what it sees, what it is composed of, how it is trained and how voxels get their scores."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -50,6 +51,15 @@ class ModelSettings(Settings):
     units_per_subject: PositiveInt | Literal["all"] | None = Field(
         None, description="units per training subject and epoch, or all of them; null: as published, or 15000"
     )
+    voxels_per_subject: int | None = Field(
+        None, ge=1, description="in place of units_per_subject: as many units as show this many voxels, so that "
+        "models of patches and of slices see equally much; null: not used"
+    )  # fmt: skip
+    batch_voxels: int | None = Field(
+        None,
+        ge=1,
+        description="in place of batch: as many units, or pairs, as show this many voxels; null: not used",
+    )
     validation_fraction: float | None = Field(
         None, ge=0, lt=1, description="share of training controls that only watch the loss; null: 0.1 where the "
         "published model keeps its best epoch, else 0"
@@ -72,6 +82,13 @@ class ModelSettings(Settings):
             return given
         own = parts_of(published)
         return {**given, **{name: over(own[name], given[name]) if name in given else own[name] for name in PARTS}}
+
+    @model_validator(mode="after")
+    def _amounts_are_told_once(self) -> "ModelSettings":
+        for one, other in (("units_per_subject", "voxels_per_subject"), ("batch", "batch_voxels")):
+            if getattr(self, one) is not None and getattr(self, other) is not None:
+                raise ValueError(f"{one} and {other} say the same in two ways; give one of them")
+        return self
 
     @model_validator(mode="after")
     def _is_a_model(self) -> "ModelSettings":
@@ -119,12 +136,22 @@ class ModelSettings(Settings):
             seed=self.seed,
         )
 
+    def training_on(self, unit_shape: tuple[int, ...]) -> TrainingSettings:
+        """``training`` where amounts given in voxels are units of this shape: two at least, or BatchNorm cannot."""
+        voxels, changes = prod(unit_shape), {}
+        if self.voxels_per_subject:
+            changes["units_per_subject"] = max(round(self.voxels_per_subject / voxels), 1)
+        if self.batch_voxels:
+            changes["batch"] = max(round(self.batch_voxels / voxels), 2)
+        return self.training.model_copy(update=changes)
+
     @property
     def fitted(self) -> dict[str, Any]:
         """All that a training depends on, however the study file came to say it."""
         parts = {name: getattr(self, name) for name in (*PARTS, "pairs", "training")}
         dumped = {name: part if part is None else part.model_dump(mode="json") for name, part in parts.items()}
-        return dumped | {"subjects": self.subjects}
+        amounts = ("subjects", "voxels_per_subject", "batch_voxels")
+        return dumped | {name: getattr(self, name) for name in amounts}
 
 
 def parts_of(published: Preset) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from rich.console import Console
 
 from nigra.detection.settings import ERROR
 from nigra.errors import NigraError
-from nigra.study.analyses import STEPS, rehearse
+from nigra.study.analyses import rehearse
 from nigra.study.calibrate import calibrate_all, refuse_conformal
-from nigra.study.evaluate import atlas_of, evaluate_all
+from nigra.study.evaluate import atlas_of
 from nigra.study.execution import Execution
+from nigra.study.finish import evaluate_and_plant, finish_steps, report_and_answer
 from nigra.study.locks import alone
 from nigra.study.progress import Steps
-from nigra.study.report import report_all
 from nigra.study.run import Run
 from nigra.study.score import is_scored, methods_of, models_of, score_all
 from nigra.study.settings import RunSettings
@@ -76,7 +76,7 @@ def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:
         (run.folder / "finished.json").unlink(missing_ok=True)  # the tables of tasks, which this replaces
     run.begin()
     steps = Steps(console, count_steps(run, stages))
-    actions = {"train": train_all, "score": _score, "evaluate": evaluate_all, "report": report_all}
+    actions = {"train": train_all, "score": _score, "evaluate": evaluate_and_plant, "report": report_and_answer}
     for stage in STAGES:
         if stage in stages:
             actions[stage](run, steps)
@@ -90,9 +90,10 @@ def _score(run: Run, steps: Steps) -> None:
 
 def count_steps(run: Run, stages: tuple[str, ...]) -> int:
     """How many steps the stages have."""
+    evaluate, report = finish_steps(run)
     each = {
         "train": len(all_fits(run)), "score": len(models_of(run)) * len(run.draws) + 1,
-        "evaluate": 3 + STEPS, "report": 1,
+        "evaluate": evaluate, "report": report,
     }  # fmt: skip
     return sum(each[stage] for stage in stages)
 

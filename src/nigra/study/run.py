@@ -156,6 +156,15 @@ class Run:
         chosen = set(balanced_sample(controls, wanted, np.random.default_rng([self.settings.splits.seed, 5])))
         return [name for name in fit.train if name in chosen]
 
+    @cached_property
+    def label_image(self) -> Path | None:
+        """The label image of the regions; None: a packaged atlas."""
+        settings = self.settings.atlas
+        if settings.dseg or settings.name != "auto":
+            return settings.dseg and self.study / settings.dseg
+        found = sorted((self.study / "sourcedata").glob(f"**/*space-{self.cohort.space}_*dseg.nii.gz"))
+        return found[0] if len(found) == 1 else None
+
     def place(self, model: ModelSettings, draw: int, fold: int | None = None) -> Path:
         """Folder of a model's draw, or of one fold of it."""
         folder = self.folder / model.label / f"draw-{draw:02d}"
@@ -194,7 +203,7 @@ class Run:
             **{f"detector {each.label}": each.seed or 0 for each in detectors if each.draws},
         }  # fmt: skip
         inputs = {"cohort/volumes.npy": self.cohort.digest}
-        dseg = self.settings.atlas.dseg and self.study / self.settings.atlas.dseg
+        dseg = self.label_image
         if dseg and dseg.is_file():  # a missing one is told where it is read
             inputs[f"atlas {dseg.name}"] = hash_file(dseg)
         content = record("run", settings, inputs)

@@ -16,18 +16,15 @@ from nigra.detection.settings import INTENSITIES
 from nigra.errors import NigraError
 from nigra.files import key_in, write_json
 from nigra.provenance import hash_settings, versions
-from nigra.simulation.settings import SimulationSettings
-from nigra.study.analyses import STEPS
 from nigra.study.calibrate import calibrate, calibrate_all, map_key
-from nigra.study.evaluate import evaluate_all
+from nigra.study.finish import finish, finish_steps
 from nigra.study.planted import Plan
 from nigra.study.progress import Steps
-from nigra.study.report import report_all
 from nigra.study.rows import score_key
 from nigra.study.run import Fit, Run
 from nigra.study.score import is_scored, methods_of, models_of, score_one
-from nigra.study.settings import Method, ModelSettings, RunSettings
-from nigra.study.simulate import plant_draw, simulate_all
+from nigra.study.settings import Method, ModelSettings
+from nigra.study.simulate import plant_draw
 from nigra.study.train import all_fits, is_trained, train_one
 from nigra.study.unscored import without_unscored
 
@@ -90,7 +87,7 @@ class Tasks:
         if task.kind == "score":
             return hash_settings([self._score_keys[m.model_label, m.detector.label, n] for m, n in self._of(task)])
         settings = self.run.settings
-        planted = planted_of(settings)
+        planted = settings.planted
         common = [planted.model_dump(mode="json") if planted else None, self._scored]
         if task.kind == "plant":
             return hash_settings(common)
@@ -178,7 +175,7 @@ class Tasks:
 
     def _plan(self) -> Plan:
         """The simulation of what was scored."""
-        settings, planted = without_unscored(self.run)[0], planted_of(self.run.settings)
+        settings, planted = without_unscored(self.run)[0], self.run.settings.planted
         assert planted is not None
         plan = Plan(replace(self.run, settings=settings), planted)
         plan.check()
@@ -186,16 +183,12 @@ class Tasks:
 
     def _finish(self, task: Task, steps: Steps) -> None:
         key, (settings, left_out) = self.key(task), without_unscored(self.run)
-        run, planted = replace(self.run, settings=settings), planted_of(self.run.settings)
-        pairs = len(models_of(run)) * len(run.draws[: planted.draws]) + 3 if planted else 0
-        steps.total = 1 + 3 + STEPS + pairs + 1
+        run = replace(self.run, settings=settings)
+        steps.total = 1 + sum(finish_steps(run))
         for sentence in left_out:
             steps.say(sentence)
         calibrate_all(run, steps)
-        evaluate_all(run, steps)
-        if planted:
-            simulate_all(self._plan(), steps)
-        report_all(run, steps)
+        finish(self.run, settings, steps)
         write_json(task.outputs[0], {"key": key, "left_out": left_out})
 
 
@@ -203,7 +196,7 @@ def _declared(run: Run) -> list[Task]:
     """Every task, in the order in which they can be done."""
     trainings = [_training(run, fit) for fit in all_fits(run)]
     scorings = [_scoring(run, model, draw, trainings) for model in models_of(run) for draw in run.draws]
-    planted = planted_of(run.settings)
+    planted = run.settings.planted
     used = [draw.draw for draw in run.draws[: planted.draws]] if planted else []
     plantings = [_planting(run, task, scorings) for task in scorings if task.draw and task.draw.draw in used]
     before = (*scorings, *plantings)
@@ -245,8 +238,3 @@ def _planting(run: Run, scoring: Task, scorings: list[Task]) -> Task:
 
 def _label(model: ModelSettings | None) -> str:
     return model.label if model else INTENSITIES
-
-
-def planted_of(settings: RunSettings) -> SimulationSettings | None:
-    """What the run plants into its test controls, or None."""
-    return getattr(settings, "planted", None)

@@ -44,12 +44,12 @@ def train_one(run: Run, fit: Fit, tick=None) -> None:  # type: ignore[no-untyped
     if run.execution.overwrite or key_in(task_path) != key:
         shutil.rmtree(folder, ignore_errors=True) if fit.fold is not None else _clear(run, fit)
         write_json(task_path, {"key": key})
-    cohort, settings = run.cohort, fit.model.training
+    cohort, unit, composition = run.cohort, run.unit(fit.model), fit.model.composition
+    shape, channels = unit.unit_shape(cohort.mask.shape), unit.unit_channels(len(cohort.channels))
+    settings = fit.model.training_on(shape)
     learners = run.learners(fit)
     scaling = fit_scaling(cohort, learners, run.settings.scaling)
     learn, watch = validation_split(learners, settings)
-    unit, composition = run.unit(fit.model), fit.model.composition
-    shape, channels = unit.unit_shape(cohort.mask.shape), unit.unit_channels(len(cohort.channels))
     capacity = describe(composition, channels, shape)
     model = build(composition, channels, shape, settings.seed)
     watch_rows = cohort.rows(watch) if watch else np.zeros(0, dtype=np.int64)
