@@ -104,7 +104,7 @@ def test_with_gaussian_noise_and_beta_1_the_loss_is_the_evidence_bound() -> None
 
 
 def test_a_strong_divergence_empties_the_code_and_a_weak_one_does_not() -> None:
-    units = torch.rand(64, 1, 15, 15, generator=torch.Generator().manual_seed(0))
+    units = torch.rand(24, 1, 15, 15, generator=torch.Generator().manual_seed(0))
     left = {}
     for beta in (0.001, 1e3):
         model = build(Composition(variational=VariationalSettings(beta=beta)), 1, (15, 15), seed=0)
