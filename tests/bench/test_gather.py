@@ -34,7 +34,7 @@ def test_the_peers_that_can_be_asked_cut_the_same_pairs(work: gather.Work) -> No
 
 def test_a_pair_at_the_border_repeats_the_nearest_voxel(work: gather.Work) -> None:
     corner = np.array([[0, 25, 3]])
-    epoch = Epoch(np.array([2]), np.array([0]), np.array([0]))
+    epoch = Epoch(np.array([2]), np.array([0]), np.array([0]), np.array([0]))
     pair = gather.Pairs(gather.Work(gather.Source.plain(work.source.volumes), epoch, corner))[0].numpy()
     expected = gather.UNIT.cut(gather.Source.plain(work.source.volumes), np.array([2, 0]), corner.repeat(2, axis=0))
     np.testing.assert_array_equal(pair, expected)
