@@ -117,6 +117,16 @@ def test_a_siamese_term_alone_collapses_the_code(tmp_path: Path, kind: str) -> N
         assert found.code_sd < 0.01
 
 
+def test_a_variational_term_alone_leaves_a_code_that_says_nothing(tmp_path: Path) -> None:
+    task = patches(make_source())
+    model = composed(variational={"beta": 1000.0})
+    found = watch(task).look(train(model, task, SETTINGS, tmp_path))
+    assert found.active_units == 0
+    assert any("KL below 0.01 nats" in sentence for sentence in found.why)
+    weak = composed(variational={"beta": 1e-4})
+    assert watch(task).look(train(weak, task, SETTINGS, tmp_path / "weak")).active_units > 3
+
+
 def test_constant_codes_are_flagged() -> None:
     model = published("mlcn2021-sae").eval()
     with torch.no_grad():

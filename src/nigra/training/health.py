@@ -79,7 +79,8 @@ class Health:
             found.append(f"no dimension of the code says anything (KL below {ACTIVE_KL} nats in each).")
         if self.unit_error >= LARGEST_ERROR:
             found.append(
-                f"reconstructions are no better than one mean unit ({self.unit_error:.2f} times its error)."
+                f"reconstructions are no better than one mean unit ({self.unit_error:.2f} times its error); train "
+                "longer, or lower the weights of the other terms."
             )
         return found
 
