@@ -24,7 +24,12 @@ MODULES = sorted(path for path in SRC.rglob("*.py") if path.name not in ("__init
 
 TESTED_ELSEWHERE = {
     "test_cli": ["flags"],
-    "test_config": ["study/evaluation_settings", "study/factorial_settings", "study/model_settings", "study/settings"],
+    "test_config": [
+        "study/evaluation_settings",
+        "study/factorial_settings",
+        "study/model_settings",
+        "study/settings",
+    ],
     "test_examples": ["units/source"],
     "cohort/test_manifest": ["cohort/scan"],
     "contracts/test_detectors": ["detection/detector"],
@@ -32,10 +37,11 @@ TESTED_ELSEWHERE = {
     "detection/test_student_mixture": ["detection/mixture_em"],
     "latent/embeddings/test_embeddings": [
         "latent/libraries",
-        *(f"latent/embeddings/{name}" for name in (
-            "embedding", "isomap", "pacmap", "pca", "placing", "saved", "spectral", "tsne", "umap"
-        )),
-    ],  # fmt: skip
+        *(
+            f"latent/embeddings/{name}"
+            for name in ("embedding", "isomap", "pacmap", "pca", "placing", "saved", "spectral", "tsne", "umap")
+        ),
+    ],
     "latent/test_embed": ["latent/agreement", "latent/embedding_settings"],
     "latent/test_quality": ["latent/quality_kernels"],
     "models/test_published": ["models/networks"],
@@ -55,7 +61,8 @@ TESTED_ELSEWHERE = {
     "study/test_latent": ["latent/settings", "study/coding", "study/gathering"],
     "study/test_simulate": ["study/judging", "study/planted"],
     "study/test_pipeline": [
-        f"study/{name}" for name in ("finish", "run", "train", "score", "evaluate", "report", "execution", "progress")
+        f"study/{name}"
+        for name in ("finish", "run", "train", "score", "evaluate", "report", "execution", "progress")
     ],
     "training/test_loop": ["training/feed", "training/machine", "training/state"],
     "units/test_put_back": ["units/canvas", "units/centres", "units/kernels", "units/patches"],

@@ -71,7 +71,7 @@ def neighbourhoods(
         raise NigraError("codes or embedding have values that are not finite; leave those rows out first.")
     chosen = np.arange(n) if queries is None else queries.astype(np.int64)
     intruders, missing, kept = (np.zeros(len(chosen), np.int64) for _ in range(3))
-    flat = np.ascontiguousarray(points, np.float64)
+    flat = np.ascontiguousarray(points.T, np.float64)
     for at, high in _distance_blocks(codes, chosen):
         judge(high, flat, chosen[at], k, intruders[at], missing[at], kept[at])
         if tick:

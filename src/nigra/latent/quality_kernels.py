@@ -11,21 +11,20 @@ import numpy as np
 def judge(high, points, queries, k, intruders, missing, kept):
     """What the embedding does to the neighbourhoods of some codes.
 
-    ``high`` (q, n) has squared distances of the queries' codes to all, ``points`` (n, m) the embedding, ``queries``
+    ``high`` (q, n) has squared distances of the queries' codes to all, ``points`` (m, n) the embedding, ``queries``
     (q,) rows. Fills per query: ``intruders``, the sum of rank - k in the latent space over neighbours in the
     embedding that are none there; ``missing``, the same the other way round; ``kept``, how many neighbours both
     spaces share. A rank counts the strictly nearer ones, and one: of equal distances all have the best rank.
     """
-    count = points.shape[0]
+    count = points.shape[1]
     for q in numba.prange(len(queries)):
         i = queries[q]
-        low = np.empty(count, np.float64)
-        for j in range(count):
-            total = 0.0
-            for axis in range(points.shape[1]):
-                away = points[i, axis] - points[j, axis]
-                total += away * away
-            low[j] = total
+        low = np.zeros(count, np.float64)
+        for axis in range(len(points)):
+            here = points[axis, i]
+            for j in range(count):
+                away = points[axis, j] - here
+                low[j] += away * away
         row = high[q]
         row[i] = np.inf
         low[i] = np.inf
@@ -60,23 +59,11 @@ def nearest(row, k):
 @no_type_check
 def excess(row, thresholds, k):
     """Sum over ``thresholds`` of max(0, rank - k), the ranks being those among the values of ``row``."""
-    ordered = np.sort(thresholds)
-    counts = np.zeros(len(ordered), np.int64)
-    farthest = ordered[-1]
-    for j in range(len(row)):
-        value = row[j]
-        if value < farthest:
-            below, above = 0, len(ordered) - 1
-            while below < above:  # the first threshold that lies above the value
-                middle = (below + above) // 2
-                if value < ordered[middle]:
-                    above = middle
-                else:
-                    below = middle + 1
-            counts[below] += 1
-    total, nearer = 0, 0
-    for at in range(len(ordered)):
-        nearer += counts[at]
+    total = 0
+    for threshold in thresholds:  # a pass over the row for each: those vectorise, and one search per value does not
+        nearer = 0
+        for j in range(len(row)):
+            nearer += row[j] < threshold
         total += max(0, nearer + 1 - k)
     return total
 
