@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from nigra import cli
 from nigra.config import settings_from
@@ -23,19 +24,24 @@ from nigra.study.score import methods_of, read_scores
 from nigra.study.settings import RunSettings
 from tests.study.study_fixture import CONTROLS, PATIENTS, SPACE, brain, make_study, quick_settings
 
+CHANGED = {"splits": {"draws": 1, "test_fraction": 0.45}, "calibration": {"controls": "training"}}
+MODELS = [
+    {"preset": "mlcn2021-ae", "unit": {"slices": "all"}, "epochs": 2, "batch": 8},
+    {"preset": "isbi2023-sae", "epochs": 2, "units_per_subject": 30, "batch": 16, "keep": "last"},
+]
 ONE = Execution(threads=1, device="cpu")
 FILES = ("codes.npy", "codes.parquet", "latent.tsv", "separability.tsv", "neighbours.tsv", "traversal.npy")
 
 
 def run_settings() -> RunSettings:
-    return quick_settings(splits={"draws": 1, "test_fraction": 0.45}, calibration={"controls": "training"})
+    return quick_settings(**CHANGED, models=MODELS)
 
 
 def settings(**changes: object) -> LatentSettings:
     plain = {
         "run": "quick", "sample": {"places": 60, "per_subject": 20}, "bootstrap": 100, "permutations": 100,
         "folds": 3, "repeats": 1, "probe_codes": 600, "decoding": {"pairs": 2, "axes": 2, "steps": 3}, "anchors": 2,
-        "neighbours": 3, "embeddings": {"methods": []},
+        "neighbours": 3, "embeddings": {"methods": ["pca"], "bootstrap": 50, "stability_codes": 0},
     }  # fmt: skip
     return settings_from({**plain, **changes}, "latent.yaml", LatentSettings)
 
@@ -63,6 +69,10 @@ def test_every_space_has_its_files_and_the_gathered_table_all_of_them(study: Pat
     again = table[table["model"] == "isbi2023-sae"]
     assert again["estimate"].to_numpy() == pytest.approx(own["estimate"].to_numpy(), nan_ok=True)
     assert (study / "runs/quick/latent/figures/latent-numbers.png").stat().st_size > 10_000
+    points = load_file(folder_of(study) / "embeddings" / "pca.safetensors")["points"]
+    codes = np.load(folder_of(study) / "codes.npy")
+    assert points.shape == (len(codes), 2)
+    assert set(read_tsv(folder_of(study) / "embeddings.tsv")["embedding"]) == {"pca"}
 
 
 def test_codes_are_the_model_s_at_the_places_said(study: Path) -> None:
@@ -178,10 +188,7 @@ def test_what_does_not_fit_the_run_is_refused(study: Path) -> None:
     ):
         with pytest.raises(NigraError, match=sentence):
             spaces_of(run, settings(**changes))
-    other = quick_settings(splits={"draws": 1, "test_fraction": 0.45}, calibration={"controls": "training"},
-    models=[
-        {"preset": "isbi2023-sae", "epochs": 3}
-    ])  # fmt: skip
+    other = quick_settings(**CHANGED, models=[{"preset": "isbi2023-sae", "epochs": 3}])
     with pytest.raises(NigraError, match="not trained"):
         spaces_of(Run(study, other, ONE), settings())
     with pytest.raises(NigraError, match="training controls"):

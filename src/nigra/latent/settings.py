@@ -16,7 +16,7 @@ class BallSettings(_Settings):
     """All codes around a chosen place, in every subject."""
 
     centre: tuple[float, float, float] = Field(..., description="x, y, z in mm, in the space of the maps")
-    radius: float = Field(8.0, gt=0, description="mm")
+    radius: float = Field(8.0, gt=0, description="of the ball, mm")
 
 
 class SampleSettings(_Settings):

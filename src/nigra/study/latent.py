@@ -324,4 +324,4 @@ def _write_decoded(space: Space, coder: Coder, codes: CodeTable) -> None:
 def _save_decoded(space: Space, kind: str, units: np.ndarray, lines: Sequence[Line]) -> None:
     channels = space.run.cohort.channels
     figure = decoding_figure(units, [line.words for line in lines], channels, kind)
-    save(figure, space.folder / "figures" / kind)
+    save(figure, space.folder / "figures" / kind, ("png",))
