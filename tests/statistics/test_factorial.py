@@ -158,5 +158,7 @@ def test_what_cannot_be_compared_is_one_sentence(rng):
         effects(pd.concat([cells, cells.iloc[:1]]), FACTORS, 0.3)
     with pytest.raises(NigraError, match="b: every model of a factorial has a level of unit"):
         factors_of({"a": {"unit": "slice"}, "b": {}})
+    with pytest.raises(NigraError, match="a factor is called fold, which the tables call something else"):
+        factors_of({"a": {"fold": "x"}, "b": {"fold": "y"}})
     with pytest.raises(NigraError, match="all models have the same"):
         factors_of({"a": {"unit": "slice"}, "b": {"unit": "slice"}})

@@ -91,9 +91,10 @@ def test_the_answer_begins_in_short_and_a_phantom_is_called_one():
     rows = [effect(), effect(outcome="group_auc", low=-0.1, p_holm=1.0), effect(outcome="effective_rank", folds=3)]
     table = pd.DataFrame(rows)
     assert in_short(table) == [
-        "Siamese: cosine instead of none changed share of planted voxels found (error) by +0.050, effective rank "
+        "Siamese: cosine instead of none changed share of planted voxels found (error) by +0.050; effective rank "
         "of the code (error) by +0.050. No other effect was shown, of 3 outcomes."
     ]
+    assert in_short(table.assign(collapsed=1))[0].endswith(" Collapsed models are among those compared.")
     none = pd.DataFrame([effect(low=-0.1, p_holm=1.0)])
     assert in_short(none) == ["Siamese: no effect was shown on any of 1 outcome."]
     heads, said = zip(*answer(table), strict=True)

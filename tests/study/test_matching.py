@@ -44,6 +44,14 @@ def test_ratios_are_to_the_first_cell_and_said_where_they_are_not_one(table):
     assert "learning rate" not in patch["unmatched"]
 
 
+def test_a_factor_called_like_a_quantity_says_it_itself(tmp_path):
+    run, levels, _ = write_factorial_run(tmp_path)
+    found = matching(run, {label: {"epochs": own["unit"]} for label, own in levels.items()})
+    assert found["epochs"].tolist() == ["slice", "patch"]
+    assert "epochs_ratio" not in found
+    assert "steps_ratio" in found
+
+
 def test_what_is_not_known_is_no_number(tmp_path):
     run, levels, _ = write_factorial_run(tmp_path)
     (run / "slice-none-seed0" / "draw-00" / "training.jsonl").unlink()

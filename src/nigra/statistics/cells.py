@@ -19,6 +19,12 @@ Cell = tuple[str, ...]
 Contrast = tuple[tuple[Cell, int], ...]
 """Cells whose signed sum is one difference, or one difference of differences."""
 
+COLUMNS_TAKEN = frozenset(
+    {"model", "fold", "seed", "outcome", "detector", "participant_id", "value", "collapsed", "estimate", "low",
+     "high", "folds", "seeds", "subjects", "models", "note", "at", "curve", "unmatched", "why"}
+)  # fmt: skip
+"""Names that the tables of a factorial use themselves."""
+
 AXES = ("fold", "seed", "participant_id")
 
 
@@ -26,12 +32,18 @@ def factors_of(levels: Levels) -> dict[str, list[str]]:
     """Every factor that varies with its levels, in order of appearance: the first level is the reference.
 
     Raises:
-        NigraError: a model lacks a factor that others have, or no factor varies.
+        NigraError: a model lacks a factor that others have, no factor varies, or one is called like a column of
+            the tables.
 
     >>> factors_of({"a": {"unit": "slice", "plane": "axial"}, "b": {"unit": "patch", "plane": "axial"}})
     {'unit': ['slice', 'patch']}
     """
     names = list(dict.fromkeys(name for own in levels.values() for name in own))
+    taken = [name for name in names if name in COLUMNS_TAKEN]
+    if taken:
+        raise NigraError(
+            f"a factor is called {taken[0]}, which the tables call something else; choose another name."
+        )
     for label, own in levels.items():
         lacking = [name for name in names if name not in own]
         if lacking:

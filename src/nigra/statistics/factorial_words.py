@@ -56,8 +56,9 @@ def in_short(effects: pd.DataFrame) -> list[str]:
         for row in shown:
             what = f"{titled(row['outcome'], row['detector'])} by {signed(row['estimate'])}"
             each.setdefault(f"{row['level']} instead of {row['reference']} changed", []).append(what)
-        told = "; ".join(f"{pair} {', '.join(whats)}" for pair, whats in each.items())
-        sentences.append(f"{head}{told}. No other effect was shown, of {_several(count, 'outcome')}.")
+        told = ". ".join(f"{pair} {'; '.join(whats)}" for pair, whats in each.items())
+        flat = " Collapsed models are among those compared." * any(row["collapsed"] for row in shown)
+        sentences.append(f"{head}{told}. No other effect was shown, of {_several(count, 'outcome')}.{flat}")
     others = effects[effects["effect"] == INTERACTION].to_dict("records")
     if others:
         count = sum(is_shown(row) for row in others)

@@ -43,14 +43,21 @@ def matching(run: Path, levels: Levels) -> pd.DataFrame:
         A column per factor, models (trained), ``QUANTITIES`` with their ratios, and ``unmatched``: the quantities
         whose ratio is not 1, in words. NaN where the run does not know a number.
     """
-    rows = [levels[label] | {"models": 1} | quantities(run, label, fold, content)  # type: ignore[operator]
-            for label, fold, content in models_of(run, levels)]  # fmt: skip
+    rows = [
+        {**quantities(run, label, fold, content), **levels[label], "models": 1}
+        for label, fold, content in models_of(run, levels)
+    ]
     factors = list(dict.fromkeys(name for own in levels.values() for name in own))
     every = pd.DataFrame([dict(own) for own in levels.values()], columns=factors).drop_duplicates()
     if not rows:
         return every.assign(models=0, unmatched="no model is trained")
     grouped = pd.DataFrame(rows).groupby(factors, sort=False)
-    means = grouped[list(QUANTITIES)].mean().join(grouped["models"].sum()).reset_index()
+    means = (
+        grouped[[name for name in QUANTITIES if name not in factors]]
+        .mean()
+        .join(grouped["models"].sum())
+        .reset_index()
+    )
     table = every.merge(means, how="left", on=factors).fillna({"models": 0})
     return with_ratios(table, factors)
 
@@ -60,6 +67,8 @@ def with_ratios(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
     found = table[[*factors, "models"]].copy()
     said: list[list[str]] = [[] for _ in range(len(table))]
     for name, text in QUANTITIES.items():
+        if name in factors:  # a factor of this name says it itself
+            continue
         values = table[name].to_numpy(dtype=float)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = values / values[0]
