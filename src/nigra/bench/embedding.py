@@ -27,7 +27,12 @@ def measure(quick: bool = False, tick: Tick | None = None) -> list[Comparison]:
     session = Session(codes, subjects, np.ones(count, bool), settings)
     picture = session.picture("umap", part(tick, 0, 2))
     drawn = time.perf_counter() - began
-    trust = session.numbers("umap", picture, part(tick, 1, 2)).set_index("measure").loc["trustworthiness"]
+    trust = (
+        session.numbers("umap", picture, part(tick, 1, 2))
+        .set_index("measure")[["estimate", "low", "high"]]
+        .loc["trustworthiness"]
+        .to_dict()
+    )
     seconds = time.perf_counter() - began
     ours = Side("nigra", count / seconds, [seconds], picture.note, count)
     return [

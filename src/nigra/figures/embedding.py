@@ -70,7 +70,7 @@ def embedding_panels(
     for at, (name, each) in enumerate(points.items()):
         left, top = (at % columns) * (wide + GAP_MM), 12 + (at // columns) * (wide + NUMBERS_MM + 4)
         axes = bare(place(figure, left, top, wide, wide))
-        axes.scatter(*each[drawn, :2].T, s=_size(len(drawn)), c=colours, linewidths=0, rasterized=True)
+        axes.scatter(each[drawn, 0], each[drawn, 1], s=_size(len(drawn)), c=colours, linewidths=0, rasterized=True)
         axes.set_title(NAMES.get(name, name), loc="left", pad=3)
         axes.set_facecolor("#fafbfc")
         _tell(figure, numbers[numbers["embedding"] == name], left, top + wide)
@@ -158,9 +158,9 @@ def _tell(figure: Figure, rows: pd.DataFrame, left: float, top: float) -> None:
         x = left + at * 10.6
         write(figure, x, top + 3.5, short, fontsize=5.5, color=MUTED)
         if measure in known.index:
-            row = known.loc[measure]
-            write(figure, x, top + 7, _short(row["estimate"]), fontsize=7, color=INK)
-            write(figure, x, top + 10, _short(row["null"]), fontsize=5.5, color=MUTED)
+            row = known.loc[measure].to_dict()
+            write(figure, x, top + 7, _short(float(row["estimate"])), fontsize=7, color=INK)
+            write(figure, x, top + 10, _short(float(row["null"])), fontsize=5.5, color=MUTED)
     if rows.empty:
         write(figure, left, top + 7, "not judged", fontsize=6, color=MUTED)
 

@@ -45,7 +45,8 @@ class Neighbours:
         if self.exact:
             distances, indices = self._index.kneighbors(n_neighbors=k)
         else:
-            indices, distances = _without_self(*self._index.neighbor_graph, k)
+            found, lengths = self._index.neighbor_graph
+            indices, distances = _without_self(found, lengths, k)
         self.indices = indices.astype(np.int32)
         self.distances = distances.astype(np.float32)
 

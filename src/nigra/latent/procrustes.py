@@ -58,7 +58,7 @@ def align(points: Float[ndarray, "n d_points"], reference: Float[ndarray, "n d_r
         raise NigraError("all points of a set lie on one place, so nothing can be aligned; check the codes.")
     left, strengths, right = np.linalg.svd(first.T @ second / (lengths[0] * lengths[1]))
     agreement = min(float(strengths.sum()), 1.0)
-    return Alignment(centre, left @ right, agreement * lengths[1] / lengths[0], target, 1 - agreement**2)
+    return Alignment(centre, left @ right, float(agreement * lengths[1] / lengths[0]), target, 1 - agreement**2)
 
 
 def align_all(

@@ -95,7 +95,8 @@ def rank_correlation(
         return np.nan, np.nan, np.nan
     rho = float(np.corrcoef(rankdata(high), rankdata(low))[0, 1])
     width = 1.96 * np.sqrt((1 + rho**2 / 2) / (len(first) - 3))
-    return rho, *(float(np.tanh(np.arctanh(min(rho, 1 - 1e-12)) + side * width)) for side in (-1, 1))
+    middle = np.arctanh(min(rho, 1 - 1e-12))
+    return rho, float(np.tanh(middle - width)), float(np.tanh(middle + width))
 
 
 def quality(

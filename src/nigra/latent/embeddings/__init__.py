@@ -1,6 +1,7 @@
 """Embeddings of a latent space, one method a module, all with the contract of ``embedding.Embedding``."""
 
 from pathlib import Path
+from typing import Any
 
 from nigra.latent.embedding_settings import EmbeddingName, EmbeddingSettings
 from nigra.latent.embeddings import saved
@@ -21,7 +22,7 @@ EMBEDDINGS: dict[str, type[Embedding]] = {
 def build(name: EmbeddingName, settings: EmbeddingSettings, seed: int | None = None) -> Embedding:
     """The unfitted embedding that settings describe; ``seed`` in place of theirs, for stability."""
     method = EMBEDDINGS[name]
-    offered = {
+    offered: dict[str, Any] = {
         "dimensions": settings.dimensions, "seed": settings.seed if seed is None else seed,
         "neighbours": settings.neighbours, "perplexity": settings.perplexity,
         "time": settings.diffusion_time, "parallel": settings.parallel,
