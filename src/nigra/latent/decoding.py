@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
+from sklearn.utils.extmath import randomized_svd
 
 from nigra.models.siamese import Model
 
@@ -37,9 +38,9 @@ def traversals(codes: Float[ndarray, "n d"], axes: int, reach: float) -> list[Li
     An axis points where its largest entry is positive, so that a picture does not turn over by chance.
     """
     centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
-    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    _, singular, directions = randomized_svd(centred, min(axes, *centred.shape), n_iter=7, random_state=0)
     mean, lines = codes.mean(axis=0, dtype=np.float64), []
-    spread, total = singular / np.sqrt(len(codes)), float((singular**2).sum())
+    spread, total = singular / np.sqrt(len(codes)), float((centred**2).sum())
     for number in range(min(axes, len(spread))):
         axis = directions[number] * np.sign(directions[number][np.abs(directions[number]).argmax()])
         far, share = reach * spread[number] * axis, singular[number] ** 2 / max(total, 1e-300)

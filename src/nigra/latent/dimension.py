@@ -82,5 +82,8 @@ def dimension_numbers(codes: Codes, resampling: Resampling, most: int = 5000) ->
 def _gaussian(codes: Float[ndarray, "n d"], rng: np.random.Generator) -> Float[ndarray, "n d"]:
     """Noise with the covariance of the codes."""
     centred = codes.astype(np.float64) - codes.mean(axis=0, dtype=np.float64)
-    _, spread, axes = np.linalg.svd(centred, full_matrices=False)
-    return rng.normal(size=(len(codes), len(spread))) * spread / np.sqrt(len(codes)) @ axes
+    n, d = codes.shape
+    if n <= d:
+        return rng.normal(size=(n, n)) @ centred / np.sqrt(n)
+    variances, axes = np.linalg.eigh(centred.T @ centred / n)
+    return rng.normal(size=(n, d)) * np.sqrt(np.maximum(variances, 0)) @ axes.T

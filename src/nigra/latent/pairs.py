@@ -40,12 +40,13 @@ def closer_at_same_place(codes: Codes, rng: np.random.Generator) -> PairMatrix:
     A tie counts one half; chance is .5.
     """
     subjects, places, _ = codes.shape
-    found = np.empty((subjects, subjects))
+    square, found = (codes**2).sum(axis=2), np.empty((subjects, subjects))
     for a in range(subjects):
         other = (np.arange(places) + rng.integers(1, places, size=places)) % places
-        same = ((codes[a] - codes) ** 2).sum(axis=2)
-        apart = ((codes[a] - codes[:, other]) ** 2).sum(axis=2)
-        found[a] = (np.sign(apart - same).mean(axis=1) + 1) / 2
+        # squared distances less the code's own square, which both have
+        same = square - 2 * np.einsum("ld,bld->bl", codes[a], codes)
+        shifted = square[:, other] - 2 * np.einsum("ld,bld->bl", codes[a], codes[:, other])
+        found[a] = (np.sign(shifted - same).mean(axis=1) + 1) / 2
     return found
 
 

@@ -85,43 +85,65 @@ def spectrum_numbers(codes: Codes, resampling: Resampling) -> list[Measured]:
     flat = codes.reshape(-1, d)
     noise = spectrum(np.random.default_rng(resampling.seed).normal(size=(subjects * places, d)))
     why = why_collapsed(flat)
-    found = [
-        _of_spectrum("effective rank", codes, effective_rank, effective_rank(noise), resampling),
-        _of_spectrum("participation ratio", codes, participation_ratio, participation_ratio(noise), resampling),
+    wide, note = d > BOOTSTRAPPED, "interval from leaving out each subject"
+    spectra = _Spectra(codes, _left_out if wide else _by_moments)
+    found = []
+    for measure, value in (("effective rank", effective_rank), ("participation ratio", participation_ratio)):
+        statistic, null = spectra.statistic(value), value(noise)
+        found.append(
+            jackknifed(measure, statistic, subjects, null, note) if wide
+            else measured(measure, statistic, subjects, resampling, null)
+        )  # fmt: skip
+    return [
+        *found,
         Measured("live dimensions", float(live_dimensions(flat)), null=float(d)),
         Measured("collapsed", float(bool(why)), null=0.0, note=why or "not collapsed"),
     ]
-    return found
 
 
-def _of_spectrum(
-    measure: str, codes: Codes, value: Callable[[Spectrum], float], null: float, resampling: Resampling
-) -> Measured:
-    if codes.shape[2] <= BOOTSTRAPPED:
-        return measured(measure, _by_moments(codes, value), len(codes), resampling, null)
-    note = "interval from leaving out each subject"
-    return jackknifed(measure, _by_leaving_out(codes, value), len(codes), null, note)
+Weights = Float[ndarray, "n_subjects samples"]
 
 
-def _by_moments(codes: Codes, value: Callable[[Spectrum], float]) -> Weighted:
+class _Spectra:
+    """Spectra of reweighted subjects, found once for all that is made of them."""
+
+    def __init__(self, codes: Codes, find: Callable[[Codes, Weights], list[Spectrum]]) -> None:
+        self.codes, self.find = codes, find
+        self._known: tuple[Weights, list[Spectrum]] | None = None
+
+    def statistic(self, value: Callable[[Spectrum], float]) -> Weighted:
+        """A number of the spectrum in every column of weights."""
+
+        def of(weights: Weights) -> Float[ndarray, " samples"]:
+            if self._known is None or not np.array_equal(self._known[0], weights):
+                self._known = weights, self.find(self.codes, weights)
+            return np.array([value(variances) for variances in self._known[1]])
+
+        return of
+
+
+def _by_moments(codes: Codes, weights: Weights) -> list[Spectrum]:
     """From each subject's mean and second moments, so that a resample touches no code."""
     wide = codes.astype(np.float64) - codes.mean(axis=(0, 1), dtype=np.float64)
     means = wide.mean(axis=1)
     seconds = np.einsum("sli,slj->sij", wide, wide, optimize=True) / codes.shape[1]
-
-    def statistic(weights: Float[ndarray, "n_subjects samples"]) -> Float[ndarray, " samples"]:
-        found = []
-        for weight in (weights / weights.sum(axis=0)).T:
-            mean = weight @ means
-            covariance = np.tensordot(weight, seconds, 1) - np.outer(mean, mean)
-            found.append(value(np.maximum(np.linalg.eigvalsh(covariance)[::-1], 0)))
-        return np.array(found)
-
-    return statistic
+    found = []
+    for weight in (weights / weights.sum(axis=0)).T:
+        mean = weight @ means
+        covariance = np.tensordot(weight, seconds, 1) - np.outer(mean, mean)
+        found.append(np.maximum(np.linalg.eigvalsh(covariance)[::-1], 0))
+    return found
 
 
-def _by_leaving_out(codes: Codes, value: Callable[[Spectrum], float]) -> Weighted:
-    """From the codes themselves; a weight is 1 or 0."""
-    return lambda weights: np.array(
-        [value(spectrum(codes[weight > 0].reshape(-1, codes.shape[2]))) for weight in weights.T]
-    )
+def _left_out(codes: Codes, weights: Weights) -> list[Spectrum]:
+    """From the products of all codes, found once; a weight is 1 or 0."""
+    _, places, d = codes.shape
+    flat = codes.reshape(-1, d).astype(np.float64)
+    flat -= flat.mean(axis=0)
+    products, found = flat @ flat.T, []
+    for weight in weights.T:
+        kept = np.flatnonzero(np.repeat(weight > 0, places))
+        own = products[np.ix_(kept, kept)]
+        own = own - own.mean(axis=0) - own.mean(axis=1, keepdims=True) + own.mean()  # about their own mean
+        found.append(np.maximum(np.linalg.eigvalsh(own)[::-1] / len(kept), 0))
+    return found
