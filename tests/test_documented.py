@@ -58,7 +58,7 @@ TESTED_ELSEWHERE = {
     "study/test_analyses": ["study/analysis_figures"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
     "study/test_factorial": ["study/factorial_cells"],
-    "study/test_latent": ["latent/settings", "study/coding", "study/gathering"],
+    "study/test_latent": ["latent/settings", "study/coding", "study/gathering", "study/spaces"],
     "study/test_simulate": ["study/judging", "study/planted"],
     "study/test_pipeline": [
         f"study/{name}"
