@@ -93,7 +93,7 @@ def test_a_missing_model_takes_its_pair_along_and_is_told(rng):
     assert found["estimate"] == pytest.approx(0.1)  # and not what unpaired means would say
     assert abs(plain["patch"] - plain["slice"] - 0.1) > 0.001
     assert (found["pairs"], found["pairs_planned"]) == (35, 36)
-    assert "1 of 36 pairs of models are missing" in found["note"]
+    assert "1 of 36 pairs missing" in found["note"]
 
 
 def test_a_cell_that_never_was_leaves_the_others_to_compare(rng):
@@ -114,7 +114,7 @@ def test_collapsed_models_count_are_told_and_have_an_estimate_without(rng):
     assert found["collapsed"] == 4
     assert found["estimate"] > 0.5
     assert found["estimate_healthy"] == pytest.approx(0.1)
-    assert "4 collapsed models in it" in found["note"]
+    assert "4 collapsed" in found["note"]
     assert row(effects(cells, FACTORS, 0.3), level="vicreg", reference="none")["collapsed"] == 0
 
 

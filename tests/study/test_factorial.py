@@ -104,7 +104,7 @@ def test_a_failed_task_is_a_pair_less_and_a_row_with_its_reason(answered):
     own = found[(found["factor"] == "unit") & (found["effect"] == "main effect")]
     assert set(own["pairs"]) == {11}
     assert set(own["pairs_planned"]) == {12}
-    assert own["note"].str.contains("1 of 12 pairs of models are missing").all()
+    assert own["note"].str.contains("1 of 12 pairs missing").all()
     failed = read_tsv(answered / "failed.tsv")
     assert failed["state"].tolist() == ["skipped", "failed"]
     assert failed["reason"].tolist()[1] == "the loss became nan in epoch 2; lower learning_rate."

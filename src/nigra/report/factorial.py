@@ -144,8 +144,7 @@ def pictures(
 def effect_table(effects: pd.DataFrame) -> Table:
     """``factorial.tsv``."""
     heads = ("Outcome", "Detector", "Effect of", "Level", "Instead of", "By", "Estimate", "95 % interval", "First",
-             "Second", "p", "p (Holm)", "q", "Folds", "Seeds", "Subjects", "Pairs", "Without collapsed",
-             "Note")  # fmt: skip
+             "Second", "p", "p (Holm)", "q", "Pairs", "Without collapsed", "Note")  # fmt: skip
     rows = []
     for row in effects.to_dict("records"):
         by = f"{row['by']}: {row['by_level']} against {row['by_reference']}" if row["effect"] != MAIN else ""
@@ -153,11 +152,10 @@ def effect_table(effects: pd.DataFrame) -> Table:
             Cell(titled(row["outcome"])), Cell(row["detector"]), Cell(row["factor"]), Cell(row["level"]),
             Cell(row["reference"]), Cell(by), _change(row["estimate"]), interval(row, 3), number(row["first"], 3),
             number(row["second"], 3), probability(row["p"]), probability(row["p_holm"]), probability(row["q"]),
-            count(row["folds"]), count(row["seeds"]), count(row["subjects"]),
             Cell(f"{row['pairs']:.0f} of {row['pairs_planned']:.0f}", float(row["pairs"])),
             _change(row["estimate_healthy"]), note(row["note"]),
         ])  # fmt: skip
-    return Table("effects", heads, rows, frozenset(range(6, 18)), long=True)
+    return Table("effects", heads, rows, frozenset(range(6, 15)), long=True)
 
 
 def _change(value: float) -> Cell:

@@ -152,7 +152,7 @@ def _effect(table: ValueTable, row: Mapping[str, str], test_to_train: float) -> 
     first, second = (_mean(values) for values in both)
     there, planned = int((~np.isnan(each)).any(axis=3).sum()), int(np.prod(each.shape[:3]))
     _, collapsed = table.counts(dict.fromkeys(cell for contrast in contrasts for cell, _ in contrast))
-    said = [found["note"], _missing(there, planned), f"{collapsed} collapsed models in it" * bool(collapsed)]
+    said = [found["note"], _missing(there, planned), f"{collapsed} collapsed" * bool(collapsed)]
     return found | {
         "first": first, "second": second, "pairs": there, "pairs_planned": planned, "collapsed": collapsed,
         "estimate_healthy": _mean(healthy), "note": "; ".join(text for text in said if text),
@@ -168,4 +168,4 @@ def _mean(values: np.ndarray) -> float:
 def _missing(there: int, planned: int) -> str:
     if not there:
         return "no pair of models to compare"
-    return f"{planned - there} of {planned} pairs of models are missing" if there < planned else ""
+    return f"{planned - there} of {planned} pairs missing" if there < planned else ""
