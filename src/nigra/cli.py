@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nigra import __version__
-from nigra.errors import NigraError
+from nigra.errors import Interrupted, NigraError
 from nigra.flags import add_flags, flags_given
 
 DISCLAIMER = "Research use only, not a medical device."
@@ -15,7 +15,7 @@ EXIT_CODES = """exit codes:
   0  done
   1  doctor found faults; a launched run has tasks that failed
   2  the input breaks a rule; one sentence on stderr says which and what to do
-  75  a task was stopped by a signal; the same command goes on where it stopped
+  75  a training was stopped by a signal; the same command goes on where it stopped
   130  interrupted; the same command goes on where it stopped"""
 
 
@@ -27,6 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NigraError as error:
         print(f"nigra: {error}", file=sys.stderr)
         return 2
+    except Interrupted as error:
+        print(f"nigra: {error}", file=sys.stderr)
+        return Interrupted.exit_code
     except KeyboardInterrupt:
         print("nigra: interrupted; the same command goes on where it stopped.", file=sys.stderr)
         return 130
@@ -336,7 +339,9 @@ def _done(done: bool) -> str:
 def _add_explore(commands: Any) -> None:
     text = "open a local web page over a study: its codes and the brain, linked"
     parser = _command(commands, "explore", _explore, text)
-    parser.add_argument("study", type=Path, metavar="STUDY", help="study folder with a run that `nigra latent` has seen")
+    parser.add_argument(
+        "study", type=Path, metavar="STUDY", help="study folder with a run that `nigra latent` has seen"
+    )
     parser.add_argument("--run", metavar="NAME", help="run shown first (default: the newest with a latent space)")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes any free one (default: 0)")
     parser.add_argument("--no-browser", action="store_true", help="print the address, open nothing")

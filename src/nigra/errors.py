@@ -36,3 +36,10 @@ class FaultError(NigraError):
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
         self.fault = fault
+
+
+class Interrupted(Exception):  # noqa: N818 - nothing went wrong
+    """Work stopped because a signal asked it to; its state is on disk, and the same command goes on from there."""
+
+    exit_code = 75
+    """EX_TEMPFAIL of sysexits.h: a launcher starts a command that ends so again."""

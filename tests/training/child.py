@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from nigra.errors import NigraError
+from nigra.errors import Interrupted, NigraError
 from nigra.models.composition import Composition, build
 from nigra.models.published import build as published
 from nigra.models.siamese import Model
-from nigra.training import Interrupted, Tick, TrainingSettings, limit_threads, loop, train
+from nigra.training import Tick, TrainingSettings, limit_threads, loop, train
 from nigra.training.parallel import joined
 from tests.training.training_fixture import make_source, patches, weights
 

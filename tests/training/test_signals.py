@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from nigra.training import Interrupted, loop, train
+from nigra.errors import Interrupted
+from nigra.training import loop, train
 from nigra.training.signals import SIGNALS, listening
 from tests.training.child import SETTINGS, noisy
 from tests.training.training_fixture import make_source, patches, weights

@@ -13,14 +13,14 @@ from types import FrameType
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from nigra.errors import NigraError
+from nigra.errors import Interrupted, NigraError
 from nigra.launch.status import State, Status, one_line, read_status, task_folder, write_status
 from nigra.study.locks import refuse_beside
 from nigra.study.progress import Steps
 from nigra.study.run import Run, cores
 from nigra.study.tasks import NeedsError, Task, Tasks
 from nigra.training import Tick, limit_threads
-from nigra.training.signals import SIGNALS, Interrupted
+from nigra.training.signals import SIGNALS
 
 DONE, FAULT, REFUSED, AGAIN, ENDED_BY_USER = 0, 1, 2, Interrupted.exit_code, 130
 """Exit codes of a task: done; a fault of nigra; an input breaks a rule; stopped, start it again; Ctrl-C."""

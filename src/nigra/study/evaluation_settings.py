@@ -19,7 +19,7 @@ class AtlasSettings(Settings):
 
     name: Literal["auto", "neuromorphometrics", "file"] = Field(
         "auto", description="file: the dseg given below; neuromorphometrics: packaged (extra `atlases`); auto: the "
-        "label image of the maps' space below STUDY/sourcedata where there is just one, else packaged"
+        "*_space-SPACE_atlas-*_dseg.nii.gz of the maps' space in STUDY/sourcedata if there is one, else packaged"
     )  # fmt: skip
     dseg: Path | None = Field(None, description="label image, relative to the study folder or absolute")
     tsv: Path | None = Field(None, description="its table (index, name); null: beside the image, same name")

@@ -14,10 +14,12 @@ from nigra.study.execution import Execution
 from nigra.study.finish import evaluate_and_plant, finish_steps, report_and_answer
 from nigra.study.locks import alone
 from nigra.study.progress import Steps
-from nigra.study.run import Run
+from nigra.study.run import Run, cores
 from nigra.study.score import is_scored, methods_of, models_of, score_all
 from nigra.study.settings import RunSettings
 from nigra.study.train import all_fits, is_trained, train_all
+from nigra.training import limit_threads
+from nigra.training.parallel import rank_of_start
 
 STAGES = ("train", "score", "evaluate", "report")
 """Stages in their order; each reads what the earlier ones wrote."""
@@ -34,6 +36,15 @@ def run_study(
     """
     run = Run(study, settings, execution or Execution())
     check(run, stages)
+    rank, world = rank_of_start()
+    if world > 1 and stages != ("train",):
+        raise NigraError(
+            "torchrun shares a training among processes; give `nigra train` to it, other stages alone."
+        )
+    if rank > 0:  # the first process keeps the folder, the others share its trainings
+        limit_threads(run.execution.threads or max(cores() // world, 1))
+        train_all(run, Steps())
+        return run.folder
     run.folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(run.folder / ".lock", timeout=0), alone(run.folder):

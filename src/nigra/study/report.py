@@ -174,4 +174,5 @@ def _architecture(run: Run, model: ModelSettings) -> Architecture:
     channels, shape = unit.unit_channels(len(run.cohort.channels)), unit.unit_shape(run.cohort.mask.shape)
     network = build(model.composition, channels, shape)
     sizes = layer_sizes(network, (channels, *shape))
-    return Architecture(model.label, sizes, parameter_count(network), network.members == 2)
+    term = model.siamese.kind if model.siamese and model.siamese.alpha else ""
+    return Architecture(model.label, sizes, parameter_count(network), network.members == 2, term)

@@ -162,7 +162,7 @@ class Run:
         settings = self.settings.atlas
         if settings.dseg or settings.name != "auto":
             return settings.dseg and self.study / settings.dseg
-        found = sorted((self.study / "sourcedata").glob(f"**/*space-{self.cohort.space}_*dseg.nii.gz"))
+        found = sorted((self.study / "sourcedata").glob(f"**/*space-{self.cohort.space}_atlas-*_dseg.nii.gz"))
         return found[0] if len(found) == 1 else None
 
     def place(self, model: ModelSettings, draw: int, fold: int | None = None) -> Path:

@@ -12,7 +12,8 @@ from nigra.preparation.scaling import fit_scaling
 from nigra.provenance import record
 from nigra.study.progress import Steps
 from nigra.study.run import Fit, Run
-from nigra.training import Task, train, validation_split
+from nigra.training import Task, Tick, train, validation_split
+from nigra.training.parallel import Ranks, joined
 from nigra.units import Source
 
 
@@ -37,13 +38,27 @@ def train_all(run: Run, steps: Steps) -> None:
             train_one(run, fit, tick)
 
 
-def train_one(run: Run, fit: Fit, tick=None) -> None:  # type: ignore[no-untyped-def]
-    """Train one fit and save its model; what an earlier fit with other settings left behind is removed."""
-    folder, key = run.place(fit.model, fit.draw, fit.fold), run.fit_key(fit)
-    task_path = folder / "task.json"
-    if run.execution.overwrite or key_in(task_path) != key:
-        shutil.rmtree(folder, ignore_errors=True) if fit.fold is not None else _clear(run, fit)
-        write_json(task_path, {"key": key})
+def train_one(run: Run, fit: Fit, tick: Tick | None = None) -> None:
+    """Train one fit and save its model, alone or, under torchrun, together with other processes."""
+    with joined(run.device) as (ranks, device):
+        if ranks.first:
+            _begin(run, fit)
+        ranks.wait(device)  # nobody reads what is being cleared
+        _learn(run, fit, ranks, device, tick)
+        ranks.wait(device)  # nor asks for a model before it is written
+
+
+def _begin(run: Run, fit: Fit) -> None:
+    """Clear what an earlier fit with other settings left behind, and say which this one is."""
+    path, key = run.place(fit.model, fit.draw, fit.fold) / "task.json", run.fit_key(fit)
+    if run.execution.overwrite or key_in(path) != key:
+        shutil.rmtree(path.parent, ignore_errors=True) if fit.fold is not None else _clear(run, fit)
+        write_json(path, {"key": key})
+
+
+def _learn(run: Run, fit: Fit, ranks: Ranks, device: str, tick: Tick | None) -> None:
+    """Train; the first process saves the model."""
+    folder = run.place(fit.model, fit.draw, fit.fold)
     cohort, unit, composition = run.cohort, run.unit(fit.model), fit.model.composition
     shape, channels = unit.unit_shape(cohort.mask.shape), unit.unit_channels(len(cohort.channels))
     settings = fit.model.training_on(shape)
@@ -54,9 +69,11 @@ def train_one(run: Run, fit: Fit, tick=None) -> None:  # type: ignore[no-untyped
     model = build(composition, channels, shape, settings.seed)
     watch_rows = cohort.rows(watch) if watch else np.zeros(0, dtype=np.int64)
     task = Task(Source.scaled(cohort, scaling), unit, cohort.rows(learn), watch_rows, fit.model.pairs)
-    train(model, task, settings, folder, run.device, tick=tick)
+    train(model, task, settings, folder, device, tick=tick)
+    if not ranks.first:
+        return
     description = {
-        "key": key,
+        "key": run.fit_key(fit),
         "composition": composition.model_dump(mode="json"),
         "channels": channels,
         "channel_names": list(cohort.channels),

@@ -5,9 +5,8 @@ from nigra.training.health import Health
 from nigra.training.loop import run_epoch, train
 from nigra.training.machine import keep_freed_memory, limit_threads
 from nigra.training.settings import Tick, TrainingSettings, validation_split
-from nigra.training.signals import Interrupted
 
 __all__ = [
-    "Feed", "Health", "Interrupted", "Task", "Tick", "TrainingSettings", "keep_freed_memory", "limit_threads",
+    "Feed", "Health", "Task", "Tick", "TrainingSettings", "keep_freed_memory", "limit_threads",
     "run_epoch", "train", "validation_split",
 ]  # fmt: skip

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nigra.errors import NigraError
+from nigra.errors import Interrupted, NigraError
 from nigra.models.siamese import Model
 from nigra.training.feed import Feed, Task, memory_layout
 from nigra.training.machine import keep_freed_memory
 from nigra.training.parallel import ALONE, Ranks, Terms, shared
 from nigra.training.settings import Tick, TrainingSettings
-from nigra.training.signals import Interrupted, Note, listening
+from nigra.training.signals import Note, listening
 from nigra.training.state import CHECKPOINT, Progress, State
 from nigra.training.watch import Watch
 from nigra.units.pairs import Epoch

@@ -92,6 +92,11 @@ ALONE = Ranks()
 """One process."""
 
 
+def rank_of_start() -> tuple[int, int]:
+    """Number of this process and of all, as torchrun started them; (0, 1) without it."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def joined(device: str) -> Iterator[tuple[Ranks, str]]:
     """Join the group that torchrun started; yields it and this process's own device.

@@ -15,13 +15,6 @@ from typing import Any
 SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]  # Windows has no USR1
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing went wrong
-    """Training stopped because it was asked to; its state is on disk, and the same command goes on from there."""
-
-    exit_code = 75
-    """EX_TEMPFAIL of sysexits.h: a launcher starts a command that ends so again."""
-
-
 class Note:
     """Which signal came, if any."""
 
