@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: install demo test slow real lint types docs bench clean
+.PHONY: install demo test slow slurm real lint types docs bench clean
 
 install: $(READY)
 
@@ -23,6 +23,9 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "slow and not real"
+
+slurm: $(READY)
+	$(BIN)/python -m pytest -m slurm
 
 real: $(READY)
 	$(BIN)/python -m pytest -m real

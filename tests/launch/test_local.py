@@ -28,7 +28,7 @@ from tests.study.study_fixture import make_study
 ONE = Execution(threads=1, device="cpu")
 LOCAL = LaunchSettings(launcher="local", jobs=2)
 TABLES = ("regions.tsv", "calibration.tsv", "clusters.tsv", "evaluation.tsv")
-LONG = QUICK | {"name": "long", "epochs": 40, "units_per_subject": 200}
+LONG = QUICK | {"name": "long", "epochs": 12, "units_per_subject": 100}
 
 
 def launched(study: Path, settings: RunSettings, command: str = "run") -> tuple[Outcome, str]:

@@ -1,6 +1,7 @@
 """What is launched, refused or started afresh, without any process of its own."""
 
 import io
+import threading
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,20 @@ def test_overwrite_starts_afresh(study: Path, begun: list[list[str]]) -> None:
 def test_two_launchers_do_not_work_in_one_folder(study: Path, begun: list[list[str]]) -> None:
     run = Run(study, small_settings(), ONE)
     run.folder.mkdir(parents=True)
-    with FileLock(run.folder / ".lock"), pytest.raises((NigraError, RuntimeError)):
+    held, free = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with FileLock(run.folder / ".lock"):
+            held.set()
+            free.wait(20)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    held.wait(20)
+    with pytest.raises(NigraError, match="in use by another nigra"):
         launch(run, LOCAL)
+    free.set()
+    thread.join()
     assert begun == []
 
 

@@ -94,7 +94,7 @@ def _told(schedule: Schedule, board: Board) -> Outcome:
     for name in schedule.failed:
         board.say(f"- {name} {schedule.states[name]}: {schedule.reasons[name]}")
     text = ", ".join(f"{len(own)} {state}" for state, own in names.items() if own)
-    took = sum(board.seconds.values())
+    took = sum(board.seconds.values(), 0.0)
     board.say(f"{text}; {in_words(took)} of work in all. Every task: {board.folder / 'tasks.tsv'}")
     left = [name for name, state in schedule.states.items() if state not in ENDED]
     return Outcome(names["done"], schedule.failed, left)
