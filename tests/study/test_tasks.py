@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nigra.errors import NigraError
-from nigra.files import write_json
+from nigra.files import read_tsv, write_json
 from nigra.study.execution import Execution
 from nigra.study.pipeline import run_study
 from nigra.study.progress import Steps
@@ -105,3 +105,32 @@ def test_a_task_that_is_forgotten_starts_afresh(study: Path) -> None:
     assert tasks.is_done(train)
     assert not left.exists()
     assert not tasks.is_done(score)
+
+
+def test_plantings_are_tasks_where_the_settings_ask_for_them(study: Path) -> None:
+    """They wait for every scoring, and what a task planted is not planted again by what comes last."""
+    planted = {
+        "shapes": [{"kind": "sphere", "sizes": [12]}], "subjects": 1, "lesions": 1, "distance_mm": 8,
+        "bootstrap": 100,
+        "effects": [{"kind": "add", "channels": {"FA": -1}, "strengths": [0.3]}],
+    }  # fmt: skip
+    tasks = tasks_of(study, small_settings(models=[QUICK], planted=planted))
+    plants = [task for task in tasks.all if task.kind == "plant"]
+    assert [task.name for task in plants] == ["plant_isbi2023-ae_draw-00", "plant_intensities_draw-00"]
+    assert plants[0].needs == ("score_isbi2023-ae_draw-00",)
+    assert plants[0].after == ("score_isbi2023-ae_draw-00", "score_intensities_draw-00")
+    for task in tasks.all[:-1]:
+        assert not tasks.is_done(task), task.name
+        tasks.do(task, Steps())
+        assert tasks.is_done(task), task.name
+    made = sorted((study / "runs/quick/simulation/targets").glob("*/*_lesions.tsv"))
+    assert [path.parent.name for path in made] == ["intensities", "isbi2023-ae"]
+    table = read_tsv(made[1])
+    assert set(table["strength"]) == {0.0, 0.3}
+    stamps = [path.stat().st_mtime_ns for path in made]
+    tasks.do(tasks["finish"], Steps())
+    assert [path.stat().st_mtime_ns for path in made] == stamps
+    assert len(read_tsv(study / "runs/quick/simulation/dose_response.tsv")) > 0
+    tasks.forget(plants[0])
+    assert [tasks.is_done(task) for task in plants] == [False, True]
+    assert [path.exists() for path in made] == [True, False]
