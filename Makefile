@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: install demo test slow slurm real lint types docs bench clean
+.PHONY: install demo test slow slurm real browser lint types docs bench clean
 
 install: $(READY)
 
@@ -26,6 +26,10 @@ slow: $(READY)
 
 slurm: $(READY)
 	$(BIN)/python -m pytest -m slurm
+
+# needs a Chromium at /usr/bin/chromium, or at $NIGRA_CHROMIUM; without one these tests skip themselves
+browser: $(READY)
+	$(BIN)/python -m pytest -m browser tests/explorer
 
 real: $(READY)
 	$(BIN)/python -m pytest -m real

@@ -12,7 +12,6 @@ from nigra.errors import NigraError
 from nigra.regions import Atlas
 from nigra.report.latent_folder import LatentFolder, latent_folders
 from nigra.study.evaluate import atlas_of
-from nigra.study.latent import UNTRAINED
 from nigra.study.run import Part, Run
 from nigra.study.score import Scored, methods_of, models_of, read_scores
 from nigra.study.settings import Method, ModelSettings, RunSettings
@@ -61,9 +60,9 @@ class OpenRun:
         raise NigraError(f"run {self.run.settings.name} has no trained model {label}.")
 
     def unit(self, label: str) -> object | None:
-        """What a model sees, also one that was not trained; None where the run does not say."""
+        """What a model sees, also its untrained control, ``MODEL_untrained``; None where the run does not say."""
         known = {model.label: model.unit for model in self.run.settings.models}
-        return known.get(label, known.get(label.removesuffix(UNTRAINED)))
+        return known.get(label, known.get(label.rsplit("_", 1)[0]))
 
     def method(self, model: str, detector: str) -> Method:
         """A method by its labels."""

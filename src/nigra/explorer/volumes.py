@@ -2,7 +2,6 @@
 
 import threading
 from collections import OrderedDict
-from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -17,7 +16,7 @@ from nigra.study.features import Reader
 from nigra.study.score import in_volume
 from nigra.units.planes import FIXED_AXIS
 
-Kind = Literal["mean", "image", "reconstruction", "error", "score", "abnormal", "regions"]
+KINDS = ("mean", "image", "reconstruction", "error", "score", "abnormal", "regions")
 
 _computing = threading.Lock()
 """One model pass at a time: two would only share the same cores."""
@@ -28,7 +27,7 @@ KEPT = 4
 
 
 def volume(
-    run: OpenRun, kind: Kind, subject: str, model: str, draw: int, detector: str, channel: int
+    run: OpenRun, kind: str, subject: str, model: str, draw: int, detector: str, channel: int
 ) -> Float[ndarray, "x y z"]:
     """A volume (x, y, z) float32 on the cohort's grid; NaN where there is nothing to say.
 
@@ -47,11 +46,13 @@ def volume(
         NigraError: what is asked for does not exist.
     """
     cohort = run.run.cohort
+    if kind not in KINDS:
+        raise NigraError(f"there is no volume {kind!r}; known: {', '.join(KINDS)}.")
     if not 0 <= channel < len(cohort.channels):
         raise NigraError(f"the maps have {len(cohort.channels)} channels, and none with number {channel}.")
     if kind == "mean":
         rows = cohort.rows(cohort.group(CONTROL))
-        return np.mean(cohort.volumes[np.sort(rows), channel], axis=0, dtype=np.float32)
+        return np.asarray(np.mean(cohort.volumes[np.sort(rows), channel], axis=0, dtype=np.float32))
     if kind == "image":
         return np.array(cohort.volumes[run.row(subject), channel], np.float32)
     if kind == "regions":

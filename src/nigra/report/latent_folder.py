@@ -70,7 +70,7 @@ class LatentFolder:
     @property
     def columns(self) -> list[str]:
         """Columns one can colour by, in the order readers look for them."""
-        scores = [name for name in self.table if str(name).startswith(SCORE)]
+        scores = [name for name in map(str, self.table) if name.startswith(SCORE)]
         return [name for name in (*_SHOWN, *scores) if name in self.table and self.table[name].notna().any()]
 
     def column(self, name: str) -> Column:

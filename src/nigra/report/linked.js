@@ -95,7 +95,7 @@ export function density(voxels, selected, shape, sizes, sigma = 4) {
   });
   if (!chosen) return new Float32Array(length);
   const near = smooth(all, shape, sizes, sigma), mine = smooth(part, shape, sizes, sigma);
-  const enough = 0.02 * near.reduce((most, value) => Math.max(most, value), 0);
+  const enough = 0.05 * near.reduce((most, value) => Math.max(most, value), 0);
   return mine.map((value, at) => (near[at] > enough ? (value / near[at]) * (total / chosen) : 0));
 }
 

@@ -4,6 +4,7 @@ import { rowsOf } from "./linked.js";
 
 const INK = "#1c2733", RULE = "#d7dde2";
 const FADED = { marker: { opacity: 0.06 } };
+const KEPT = { marker: { opacity: 1 } };
 
 export class Scatter {
   constructor(element, { onSelect, onClick, onHover }) {
@@ -11,6 +12,17 @@ export class Scatter {
     this.handlers = { onSelect, onClick, onHover };
     this.tool = "lasso";
     this.selected = null;
+    this.quiet = 0;
+  }
+
+  // Plotly tells of selections that the page itself made or removed, as if a user had
+  async quietly(change) {
+    this.quiet += 1;
+    try {
+      await change();
+    } finally {
+      this.quiet -= 1;
+    }
   }
 
   // points (n x dimensions) row after row; axes: which two of them are shown
@@ -19,7 +31,7 @@ export class Scatter {
     const along = (axis) => Float32Array.from({ length: n }, (_, row) => points[row * dimensions + axis]);
     this.x = along(axes[0]);
     this.y = along(axes[1]);
-    const empty = { type: "scattergl", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false };
+    const empty = { type: "scattergl", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false, unselected: KEPT };
     const traces = [
       { type: "scattergl", mode: "markers", x: this.x, y: this.y, hoverinfo: "none", showlegend: false,
         marker: this.marker(colours, n), unselected: FADED },
@@ -27,11 +39,11 @@ export class Scatter {
       { ...empty, marker: { size: 10, symbol: "diamond-open", color: "#d55e00", line: { width: 2 } } },
       { ...empty, marker: { size: 15, symbol: "star", color: "#000000", line: { width: 1, color: "#ffffff" } } },
     ];
-    await Plotly.react(this.element, traces, this.layout(axes, title), {
+    await this.quietly(() => Plotly.react(this.element, traces, this.layout(axes, title), {
       responsive: true, displayModeBar: false, scrollZoom: true, doubleClick: "reset",
-    });
+    }));
     if (!this.listens) this.listen();
-    this.select(this.selected);
+    await this.select(this.selected);
   }
 
   marker(colours, n) {
@@ -58,12 +70,12 @@ export class Scatter {
   listen() {
     this.listens = true;
     this.element.on("plotly_selected", (event) => {
-      if (!event) return;
+      if (!event || this.quiet) return;
       const chosen = new Uint8Array(this.x.length);
       for (const point of event.points) if (point.curveNumber === 0) chosen[point.pointIndex] = 1;
       this.handlers.onSelect(chosen);
     });
-    this.element.on("plotly_deselect", () => this.handlers.onSelect(null));
+    this.element.on("plotly_deselect", () => this.quiet || this.handlers.onSelect(null));
     this.element.on("plotly_click", (event) => {
       const point = event.points.find((each) => each.curveNumber === 0);
       if (point) this.handlers.onClick(point.pointIndex);
@@ -82,12 +94,14 @@ export class Scatter {
     );
   }
 
-  // Uint8Array (n,) or null for all
-  select(selected) {
+  // Uint8Array (n,) or null for all; a lasso or box that is still drawn says something else, and goes
+  async select(selected) {
     this.selected = selected;
     if (!this.x) return;
-    Plotly.restyle(this.element, { selectedpoints: [selected ? rowsOf(selected) : null] }, [0]);
-    if (!selected && this.element.layout.selections?.length) Plotly.relayout(this.element, { selections: [] });
+    await this.quietly(async () => {
+      if (this.element.layout.selections?.length) await Plotly.relayout(this.element, { selections: [] });
+      await Plotly.restyle(this.element, { selectedpoints: [selected ? rowsOf(selected) : null] }, [0]);
+    });
   }
 
   // Codes at a voxel: rows of controls, of patients, of the chosen subject

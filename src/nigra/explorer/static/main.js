@@ -309,7 +309,7 @@ function showFrom() {
 }
 
 function slid() {
-  if (!page.overlay || $("overlay").value === "regions") return;
+  if (!page.overlay) return;
   brain.limits(lowest(), page.overlay.high, Number($("opacity").value));
   showFrom();
 }
@@ -375,7 +375,6 @@ function use(tool) {
 }
 
 function clear() {
-  for (const each of open()) each.scatter.select(null);
   if (page.brushed) select(page.brushed, null);
 }
 
