@@ -67,7 +67,7 @@ async function show() {
   $("axes-label").hidden = axes.length < 3;
   const shown = axes.length < 3 ? [0, 1] : $("axes").value.split(",").map(Number);
   await scatter.show(points, axes.length, shown, colours(), found.name);
-  const rows = state.space.measures.filter((row) => row.embedding === found.name);
+  const rows = state.space.measures.filter((row) => row.embedding === found.name && !row.measure.includes(":"));
   const words = rows.map((row) => `${row.measure} ${short(row.estimate)}${row.low === null ? "" : ` (${short(row.low)} to ${short(row.high)})`}`);
   $("measures").textContent = words.length ? `How far to trust it: ${words.join("; ")}.` : "This embedding was not measured.";
 }

@@ -167,11 +167,12 @@ function choose(each, values, categories, found, label) {
 }
 
 function showMeasures(each, name) {
-  const rows = each.space.measures.filter((row) => row.embedding === name);
+  // refits and projections have measures of their own, "projected: recall"; they stay in the table
+  const rows = each.space.measures.filter((row) => row.embedding === name && !row.measure.includes(":"));
   const span = (row) => (row.low === null ? "" : ` (${short(row.low)} to ${short(row.high)})`);
   const words = rows.map((row) => `${row.measure} ${short(row.estimate)}${span(row)}${row.null === null ? "" : `, by chance ${short(row.null)}`}`);
   $("measures").textContent = words.length
-    ? `How far to trust it: ${words.join("; ")}.`
+    ? `How far to trust it: ${words.join("; ")}. More in embeddings.tsv.`
     : "This embedding was not measured: do not read distances or gaps off it.";
 }
 
