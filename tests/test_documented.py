@@ -59,12 +59,18 @@ TESTED_ELSEWHERE = {
     "statistics/test_permutation": ["statistics/permutation_kernels"],
     "study/test_analyses": ["study/analysis_figures"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
-    "study/test_factorial": ["study/factorial_cells"],
-    "study/test_latent": ["latent/settings", "study/coding", "study/gathering", "study/spaces"],
+    "study/test_factorial": ["study/factorial_cells", "study/outdated"],
+    "study/test_latent": [
+        "study/latent_pictures",
+        "latent/settings",
+        "study/coding",
+        "study/gathering",
+        "study/spaces",
+    ],
     "study/test_simulate": ["study/judging", "study/planted"],
     "study/test_pipeline": [
         f"study/{name}"
-        for name in ("finish", "run", "train", "score", "evaluate", "report", "execution", "progress")
+        for name in ("finish", "health", "run", "train", "score", "evaluate", "report", "execution", "progress")
     ],
     "training/test_loop": ["training/feed", "training/machine", "training/state"],
     "units/test_put_back": ["units/canvas", "units/centres", "units/kernels", "units/patches"],

@@ -47,6 +47,16 @@ class DecodingSettings(_Settings):
     )
 
 
+class LatentPageSettings(_Settings):
+    """What `latent.html`, made to be passed on, may hold."""
+
+    points: int = Field(200_000, ge=100, description="codes at most, over all latent spaces")
+    megabytes: float = Field(15.0, gt=5, description="size of the file at most, 10^6 bytes")
+    personal: bool = Field(
+        False, description="keep participant ids, age, sex and site; else subjects are numbered anew"
+    )
+
+
 class LatentSettings(_Settings):
     """Everything that changes the results of `nigra latent`."""
 
@@ -70,6 +80,7 @@ class LatentSettings(_Settings):
     anchors: int = Field(6, ge=1, description="codes whose neighbours in other subjects are listed")
     neighbours: int = Field(8, ge=1, description="neighbours listed of each")
     embeddings: EmbeddingSettings = Field(EmbeddingSettings(), description="pictures of the latent space")
+    page: LatentPageSettings = Field(LatentPageSettings(), description="latent.html")
     seed: int = Field(0, ge=0, description="seed of everything drawn")
 
     @model_validator(mode="after")

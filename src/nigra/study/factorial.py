@@ -5,6 +5,7 @@
 ``factorial.json`` provenance · ``factorial.html`` all of it on a page. Made from the tables of the run alone.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from nigra.statistics.factorial import MAIN, cell_means, effects
 from nigra.statistics.sweep import points_of, sweep, swept
 from nigra.study.factorial_cells import ratio_of_tested, read_cells, read_health
 from nigra.study.matching import matching
+from nigra.study.outdated import draws_of, outdated
 
 INPUTS = ("regions.tsv", "simulation/lesions.tsv", "latent/latent.tsv", "splits.json")
 """Tables of a run that the answer is made from, where they are there; beside them every ``model.json``."""
@@ -63,7 +65,7 @@ def answer_factorial(run: Path, levels: Levels, seeds: Mapping[str, int]) -> Pat
     write_tsv(folder / "factorial.tsv", found)
     write_tsv(folder / "matching.tsv", matching(run, levels))
     write_tsv(folder / "collapsed.tsv", collapsed_models(run, levels))
-    write_tsv(folder / "failed.tsv", failed_tasks(run))
+    write_tsv(folder / "failed.tsv", failed_tasks(run, levels))
     (folder / "sweeps.tsv").unlink(missing_ok=True)
     if curves:
         write_tsv(folder / "sweeps.tsv", pd.concat(curves, ignore_index=True))
@@ -105,10 +107,15 @@ def collapsed_models(run: Path, levels: Levels) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "fold", *names, "why"])
 
 
-def failed_tasks(run: Path) -> pd.DataFrame:
-    """Tasks of the run that failed, or could not be done as another failed, with the reason."""
-    rows = [read_json(path) for path in sorted((run / "tasks").glob("*.json"))]
-    failed = [row for row in rows if isinstance(row, dict) and row.get("state") in ("failed", "skipped")]
+def failed_tasks(run: Path, levels: Levels) -> pd.DataFrame:
+    """Tasks of the factorial's models that failed, or could not be done as another failed, with the reason."""
+    draws = draws_of(run)  # of models and draws that are no longer asked for there may be statuses too
+    own = {f"{label}_draw-{draw:02d}" for label in levels for draw in draws}
+    rows = [read_json(path) for path in sorted((run / "tasks").glob("*_draw-*.json"))]
+    failed = [
+        row for row in rows
+        if row.get("state") in ("failed", "skipped") and re.sub("^[a-z]+_|_fold-[0-9]+$", "", row["task"]) in own
+    ]  # fmt: skip
     return pd.DataFrame(failed, columns=list(FAILED))
 
 
@@ -117,5 +124,5 @@ def _provenance(run: Path, levels: Levels, seeds: Mapping[str, int], ratio: floa
     paths += [path for label in levels for path in sorted((run / label).glob("draw-*/model.json"))]
     inputs = {path.relative_to(run).as_posix(): hash_file(path) for path in paths if path.exists()}
     settings = {"run": run.name, "levels": {k: dict(v) for k, v in levels.items()}, "seeds": dict(seeds),
-                "test_to_train": ratio}  # fmt: skip
+                "test_to_train": ratio, "outdated": outdated(run, levels)}  # fmt: skip
     return record("factorial", settings, inputs)

@@ -15,6 +15,7 @@ from nigra.files import read_json, read_tsv
 from nigra.regions import WHOLE_BRAIN
 from nigra.statistics.cells import Levels, with_text
 from nigra.statistics.draws import TEST, column_of
+from nigra.study.outdated import draws_of, stale_plantings, stale_spaces
 
 COLUMNS = ("model", "fold", "seed", "outcome", "detector", "participant_id", "value", "collapsed")
 """Columns of the long table behind those of the factors."""
@@ -52,7 +53,11 @@ def read_cells(run: Path, levels: Levels, seeds: Mapping[str, int]) -> pd.DataFr
     group_auc    ``regions.tsv``, whole brain: of each patient, the share of tested controls that score lower (ties
                  count half); its mean over patients is the AUC, and patients can be told apart
     code         ``latent/latent.tsv``: place and subject told from the code
-    health       ``model.json``: pairs alike, effective rank, error against that of the mean unit
+    health       ``model.json``: pairs alike, effective rank, error against that of the mean of other subjects at
+                 the place; of training controls, all three
+
+    Draws that the run no longer has are left out, and so is what was made of models trained since
+    (``nigra.study.outdated``).
 
     Raises:
         NigraError: a file of the run cannot be read.
@@ -61,7 +66,8 @@ def read_cells(run: Path, levels: Levels, seeds: Mapping[str, int]) -> pd.DataFr
     read = (planted_rows, group_rows, latent_rows, lambda run: _health_rows(health.values()))
     parts: list[pd.DataFrame] = [each(run) for each in read]
     table = pd.concat([part for part in parts if len(part)] or [pd.DataFrame(columns=["model", "fold", "value"])])
-    table = table[table["model"].isin(list(levels))].dropna(subset=["value"]).reset_index(drop=True)
+    known = table["model"].isin(list(levels)) & table["fold"].isin(draws_of(run))
+    table = table[known].dropna(subset=["value"]).reset_index(drop=True)
     table["seed"] = [seeds[label] for label in table["model"]]
     table["collapsed"] = [
         bool(health.get((label, fold), {}).get("collapsed"))
@@ -79,7 +85,7 @@ def planted_rows(run: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame()
     lesions = read_tsv(path, TEXT)
-    lesions = lesions[lesions["strength"] > 0]
+    lesions = lesions[(lesions["strength"] > 0) & ~stale_plantings(run, lesions)]
     who = ["model", "detector", "draw", "participant_id"]
     by_condition = lesions.groupby([*who, *CONDITION], sort=False, dropna=False)[list(PLANTED)].mean()
     means = by_condition.groupby(who, sort=False).mean().rename(columns=PLANTED).reset_index()
@@ -116,7 +122,7 @@ def latent_rows(run: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame()
     table = read_tsv(path, TEXT)
-    table = table[table["measure"].isin(list(LATENT))]
+    table = table[table["measure"].isin(list(LATENT)) & ~stale_spaces(run, table)]
     return pd.DataFrame({
         "model": table["model"], "fold": table["draw"], "outcome": table["measure"].map(LATENT),
         "value": table["estimate"],
@@ -133,10 +139,12 @@ def read_health(run: Path, levels: Levels) -> list[dict[str, Any]]:
 
 
 def models_of(run: Path, levels: Levels) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Label, draw and ``model.json`` of every model of the factorial that is trained."""
+    """Label, draw and ``model.json`` of every model of the factorial that is trained, by the run's own draws."""
     for label in levels:
-        for path in sorted((run / label).glob("draw-*/model.json")):
-            yield label, int(path.parent.name.removeprefix("draw-")), read_json(path)
+        for draw in draws_of(run):
+            path = run / label / f"draw-{draw:02d}" / "model.json"
+            if path.exists():
+                yield label, draw, read_json(path)
 
 
 def _health_rows(health: Any) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 from nigra.errors import NigraError
+from nigra.files import write_json
 from nigra.study.analyses import STEPS
 from nigra.study.evaluate import evaluate_all
 from nigra.study.factorial import answer_factorial, is_factorial
+from nigra.study.health import write_health
 from nigra.study.planted import Plan
 from nigra.study.progress import Steps
 from nigra.study.report import report_all
@@ -26,6 +28,7 @@ def evaluate_and_plant(run: Run, steps: Steps) -> None:
 
 def report_and_answer(run: Run, steps: Steps, models: list[ModelSettings] | None = None) -> None:
     """The report; for a factorial also its answer, told for all ``models``, those that failed too."""
+    write_health(run)
     report_all(run, steps)
     cells = [model for model in models or run.settings.models if model.levels]
     levels = {model.label: model.levels for model in cells}
@@ -37,9 +40,10 @@ def report_and_answer(run: Run, steps: Steps, models: list[ModelSettings] | None
                 steps.say(f"No answer of the factorial: {error}")
 
 
-def finish(run: Run, settings: RunSettings, steps: Steps) -> None:
-    """All of it, by ``settings`` without what could not be scored."""
+def finish(run: Run, settings: RunSettings, steps: Steps, left_out: list[str] | None = None) -> None:
+    """All of it, by ``settings`` without what could not be scored; the report says what was ``left_out``."""
     scored = replace(run, settings=settings)
+    write_json(run.folder / "left_out.json", left_out or [])
     evaluate_and_plant(scored, steps)
     report_and_answer(scored, steps, run.settings.models)
 

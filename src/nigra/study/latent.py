@@ -17,7 +17,7 @@ from nigra.errors import NigraError
 from nigra.figures.latent_decoding import decoding_figure
 from nigra.figures.latent_numbers import latent_numbers_figure
 from nigra.figures.style import save
-from nigra.files import read_tsv, write_array, write_image, write_json, write_tsv
+from nigra.files import key_in, read_tsv, write_array, write_image, write_json, write_tsv
 from nigra.latent.codes import CodeTable, code_rows, draw_codes, write_codes
 from nigra.latent.decoding import Line, decode, interpolations, spread_out, traversals
 from nigra.latent.embed import embed_folder
@@ -30,6 +30,7 @@ from nigra.provenance import record
 from nigra.study.coding import Coder
 from nigra.study.execution import Execution
 from nigra.study.gathering import gather
+from nigra.study.latent_pictures import draw_embeddings, write_page
 from nigra.study.progress import Steps, between
 from nigra.study.run import Run, cores
 from nigra.study.score import is_scored, methods_of, read_scores
@@ -57,7 +58,7 @@ def latent(
             limit_threads(run.execution.threads or cores())
             for path in folder.glob("**/.writing-*"):  # left by a killed process; the lock says that nobody writes
                 path.unlink()
-            _latent(folder, spaces, settings, Steps(console, 2 * len(spaces) + 1))
+            _latent(folder, spaces, settings, Steps(console, 2 * len(spaces) + 3))
     except Timeout as error:
         raise NigraError(f"{run.folder} is in use by another nigra; wait for it.") from error
     return folder
@@ -92,6 +93,8 @@ def _latent(folder: Path, spaces: list[Space], settings: LatentSettings, steps: 
             write_tsv(folder / name, _gathered(spaces, name))
         table = read_tsv(folder / "latent.tsv", ("model", "measure", "note"))
         save(latent_numbers_figure(table), folder / "figures" / "latent-numbers")
+    draw_embeddings(spaces, steps)
+    write_page(spaces, settings, steps)
 
 
 def _gathered(spaces: list[Space], name: str) -> pd.DataFrame:
@@ -133,7 +136,14 @@ def examine(space: Space, tick: Tick) -> None:
     _write_decoded(space, coder, codes)
     inputs = {"cohort/volumes.npy": run.cohort.digest, f"atlas {space.atlas.space}": space.atlas.source}
     content = record("latent", settings.model_dump(mode="json"), inputs)
-    about = {"codes": len(drawn), "d": coder.length, "way": coder.scorer.way, "trained_on": list(coder.trained_on)}
+    fitted = key_in(run.place(space.model, space.draw.draw) / "model.json")
+    about = {
+        "model": fitted,
+        "codes": len(drawn),
+        "d": coder.length,
+        "way": coder.scorer.way,
+        "trained_on": list(coder.trained_on),
+    }
     write_json(space.folder / "latent.json", {"key": space.key, "untrained": space.untrained, **about, **content})
 
 

@@ -31,8 +31,9 @@ class ModelSettings(Settings):
         None, description="the published model that the settings below change; null: none, all is said below"
     )
     name: str = Field(
-        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$", description="its name in this run; empty: the preset's"
-    )
+        "", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]*)?$", max_length=120, description="its name in this run; empty: "
+        "the preset's"
+    )  # fmt: skip
     unit: UnitSettings = Field(UnitSettings(), description="what the model sees")
     architecture: ArchitectureSettings = Composition.model_fields["architecture"]
     reconstruction: ReconstructionSettings = Composition.model_fields["reconstruction"]
@@ -67,7 +68,7 @@ class ModelSettings(Settings):
     keep: Literal["last", "best-on-validation"] | None = Field(
         None, description="which epoch's weights are kept; null: as published, or last"
     )
-    seed: int = Field(0, ge=0, description="seed of weights and batches")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of weights and batches")
     scores: ScoreSettings = Field(ScoreSettings(), description="how voxels are scored")
     levels: dict[str, str] = Field(
         {}, description="which cell of a comparison it is: a level of each factor (`factorial` fills this in)"

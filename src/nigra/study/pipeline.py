@@ -7,13 +7,16 @@ from rich.console import Console
 
 from nigra.detection.settings import ERROR
 from nigra.errors import NigraError
+from nigra.files import key_in
 from nigra.study.analyses import rehearse
 from nigra.study.calibrate import calibrate_all, refuse_conformal
 from nigra.study.evaluate import atlas_of
 from nigra.study.execution import Execution
 from nigra.study.finish import evaluate_and_plant, finish_steps, report_and_answer
 from nigra.study.locks import alone
+from nigra.study.planted import Plan
 from nigra.study.progress import Steps
+from nigra.study.refusals import refuse_untrainable
 from nigra.study.run import Run, cores
 from nigra.study.score import is_scored, methods_of, models_of, score_all
 from nigra.study.settings import RunSettings
@@ -57,15 +60,19 @@ def run_study(
 def check(run: Run, stages: tuple[str, ...]) -> None:
     """Refuse before anything is written, not after hours of training, what the stages could not do.
 
-    Raises NigraError: no cohort, too few controls, no such device, no fitting atlas, a calibration that the
-    controls do not allow, questions that the participants do not answer.
+    Raises NigraError: no cohort, too few controls, no such device, a model that cannot be trained, no fitting
+    atlas, a calibration that the controls do not allow, questions that the participants do not answer, plantings
+    that the cohort has no place for.
     """
-    all_fits(run)
+    fits = all_fits(run)
     _ = run.device
+    refuse_untrainable(run, fits)
     _refuse_too_few(run)
     refuse_conformal(run)
     if "evaluate" in stages:
         rehearse(run, atlas_of(run))
+        if run.settings.planted:
+            Plan(run, run.settings.planted).check_settings()
 
 
 def _refuse_too_few(run: Run) -> None:
@@ -84,13 +91,22 @@ def _stages(run: Run, stages: tuple[str, ...], console: Console | None) -> None:
     for path in run.folder.glob("**/.writing-*"):  # left by a killed process; the lock says that nobody writes
         path.unlink()
     if "evaluate" in stages:
-        (run.folder / "finished.json").unlink(missing_ok=True)  # the tables of tasks, which this replaces
+        forget_failures(run)
     run.begin()
     steps = Steps(console, count_steps(run, stages))
     actions = {"train": train_all, "score": _score, "evaluate": evaluate_and_plant, "report": report_and_answer}
     for stage in STAGES:
         if stage in stages:
             actions[stage](run, steps)
+
+
+def forget_failures(run: Run) -> None:
+    """Remove what tasks said of failures and of what they left out: here everything is done, or nothing is said."""
+    for name in ("finished.json", "left_out.json"):
+        (run.folder / name).unlink(missing_ok=True)
+    for path in (run.folder / "tasks").glob("*.json"):
+        if key_in(path, "state") in ("failed", "skipped"):
+            path.unlink()
 
 
 def _score(run: Run, steps: Steps) -> None:

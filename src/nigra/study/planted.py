@@ -105,7 +105,12 @@ class Plan:
         return found
 
     def check(self) -> None:
-        """Refuse before anything is written: not scored, unknown channels, regions, draws, people or masks."""
+        """Refuse before anything is written: not scored, or what ``check_settings`` refuses."""
+        self.check_settings()
+        _ = self._allowed
+
+    def check_settings(self) -> None:
+        """Refuse what can be told before anything is scored: unknown channels, regions, draws, people or masks."""
         for effect in self.settings.effects:
             channel_shares(effect, self.run.cohort.channels)
         self.run.cohort.rows(self.settings.participants)
@@ -121,7 +126,7 @@ class Plan:
                 f"{strange[0]}: participants planted into are test controls of the draws used, but this is none; "
                 f"choose of {', '.join(sorted(able)[:12])}."
             )
-        _ = self.targets, self._regions, self._masks, self._allowed
+        _ = self.targets, self._regions, self._masks
 
     @cached_property
     def _allowed(self) -> dict[int, Mask]:
@@ -195,6 +200,13 @@ class Plan:
                     run.settings.calibration.to_key(), run.cohort.digest,
                 ])  # fmt: skip
         return found
+
+    @property
+    def scored(self) -> dict[str, str]:
+        """By ``MODEL/draw-NN/DETECTOR``, the key of the scores that were planted into."""
+        run, pairs = self.run, [(method, draw) for method in self.run.settings.methods for draw in self.draws]
+        places = [run.method_place(method, draw.draw).relative_to(run.folder).as_posix() for method, draw in pairs]
+        return {place: score_key(run, *pair) for place, pair in zip(places, pairs, strict=True)}
 
     @cached_property
     def _mask_hashes(self) -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ from nigra.cohort.splits import SplitSettings
 from nigra.detection.calibration import CalibrationSettings
 from nigra.detection.settings import ERROR, INTENSITIES, NAMED, ClusterSettings, DetectorSettings, method_label
 from nigra.preparation.scaling import ScalingSettings
+from nigra.provenance import hash_settings
 from nigra.simulation.settings import SimulationSettings
 from nigra.study.evaluation_settings import AtlasSettings, EvaluationSettings, FigureSettings, Settings
 from nigra.study.factorial_settings import FactorialSettings
@@ -44,6 +45,18 @@ BASELINES: dict[str, DetectorSettings] = {
 """The baselines that are detectors, by name."""
 
 
+FOLDERS = {
+    "figures": "the run's pictures",
+    INTENSITIES: "scores without a model",
+    "factorial": "the answer of a factorial",
+    "latent": "latent spaces",
+    "simulation": "planted anomalies",
+    "slurm": "jobs",
+    "tasks": "tasks",
+}
+"""Folders of a run beside those of its models, and what they hold."""
+
+
 @dataclass(frozen=True)
 class Method:
     """What gives scores: a model with a detector, or a detector on the maps themselves (no model)."""
@@ -70,8 +83,9 @@ class RunSettings(Settings):
     """Everything that changes the results of a run."""
 
     name: str = Field(
-        "run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="folder of the run, under STUDY/runs"
-    )
+        "run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120,
+        description="folder of the run, under STUDY/runs",
+    )  # fmt: skip
     title: str = Field("", description="one line on top of the report; empty: the run's name")
     groups: GroupSettings = Field(GroupSettings(), description="who is a control, who a patient")
     splits: SplitSettings = Field(SplitSettings(), description="training and test controls")
@@ -135,21 +149,47 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _names_are_their_own(self) -> "RunSettings":
         labels = [model.label for model in self.models]
-        for name, taken in (("figures", "the run's pictures"), (INTENSITIES, "scores without a model")):
+        for name, taken in FOLDERS.items():
             if any(label.lower() == name for label in labels):
                 raise ValueError(f"no model is called {name}, the folder of {taken}; choose another name")
-            if any(Path(label).suffix in (".json", ".tsv", ".yaml", ".html", ".png", ".svg") for label in labels):
+        for label in labels:
+            if Path(label).suffix in (".json", ".tsv", ".yaml", ".html", ".png", ".svg"):
                 raise ValueError(
                     "no model is called like a file of the run (.json, .tsv, ...); choose another name"
                 )
         labels = [label.lower() for label in labels]  # some file systems do not tell a from A
         if len(set(labels)) < len(labels):
-            raise ValueError(f"two models are both called {max(labels, key=labels.count)}; give each a name")
+            remedy = (
+                "give its levels names that differ in letters or digits" if self.factorial else "give each a name"
+            )
+            raise ValueError(f"two models are both called {max(labels, key=labels.count)}; {remedy}")
         own = [detector.label.lower() for detector in self.detectors]
         if len(set(own)) < len(own):
             raise ValueError(f"two detectors are both called {max(own, key=own.count)}; give each a name")
         if REGIONAL_MEAN in own:
             raise ValueError(f"{REGIONAL_MEAN} is the name of a baseline; choose another for the detector")
+        return self
+
+    @model_validator(mode="after")
+    def _cells_differ(self) -> "RunSettings":
+        found: dict[str, str] = {}
+        for model in self.models if self.factorial else ():
+            same = found.setdefault(
+                hash_settings([model.fitted, model.scores.model_dump(mode="json")]), model.label
+            )
+            if same != model.label:
+                raise ValueError(
+                    f"cells {same} and {model.label} of the factorial are one and the same model, as a later "
+                    "factor says what an earlier one said, or two levels say the same; change or leave out a level"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _is_planted_here(self) -> "RunSettings":
+        if self.planted and self.planted.run not in ("run", self.name):
+            raise ValueError(
+                f"planted: run {self.planted.run} is another run; leave it out, or use `nigra simulate`"
+            )
         return self
 
     @model_validator(mode="after")

@@ -184,7 +184,8 @@ def write_tables(
         write_tsv(plan.folder / "advantage.tsv", ahead)
     given = settings.model_dump(mode="json")
     inputs = {"cohort/volumes.npy": plan.run.cohort.digest, f"atlas {plan.atlas.space}": plan.atlas.source}
-    write_json(plan.folder / "simulation.json", record("simulate", given, inputs))
+    about = {"scored": plan.scored}
+    write_json(plan.folder / "simulation.json", about | record("simulate", given, inputs))
     return curves, clusters, smallest
 
 

@@ -15,7 +15,7 @@ from nigra.cohort.splits import Draw
 from nigra.detection.settings import INTENSITIES
 from nigra.errors import NigraError
 from nigra.files import key_in, write_json
-from nigra.provenance import hash_settings, versions
+from nigra.provenance import hash_file, hash_settings, versions
 from nigra.study.calibrate import calibrate, calibrate_all, map_key
 from nigra.study.finish import finish, finish_steps
 from nigra.study.planted import Plan
@@ -91,8 +91,10 @@ class Tasks:
         common = [planted.model_dump(mode="json") if planted else None, self._scored]
         if task.kind == "plant":
             return hash_settings(common)
+        told = self.run.folder / "latent" / "latent.tsv"  # of a stage of its own, given at any time
+        latent = [hash_file(told)] if told.exists() else []
         return hash_settings(
-            [common, settings.model_dump(mode="json"), self.run.execution.maps, versions()["nigra"]]
+            [common, settings.model_dump(mode="json"), self.run.execution.maps, versions()["nigra"], *latent]
         )
 
     def is_done(self, task: Task) -> bool:
@@ -188,7 +190,7 @@ class Tasks:
         for sentence in left_out:
             steps.say(sentence)
         calibrate_all(run, steps)
-        finish(self.run, settings, steps)
+        finish(self.run, settings, steps, left_out)
         write_json(task.outputs[0], {"key": key, "left_out": left_out})
 
 
