@@ -52,7 +52,7 @@ def test_a_failed_model_costs_the_others_nothing(tmp_path: Path) -> None:
     assert table.loc["score_broken_draw-00", "reason"] == "needs train_broken_draw-00, which failed"
     assert "- train_broken_draw-00 failed: the loss became" in text
     assert "broken is left out" in (study / "runs/quick/tasks/finish.log").read_text()
-    assert (study / "runs/quick/report.html").exists()
+    assert "broken is left out: draw 0 could not be scored" in (study / "runs/quick/report.html").read_text()
     run_study(alone, small_settings(models=[QUICK]), ONE, ("train", "score", "evaluate"))
     for name in TABLES:
         made = (study / "runs/quick" / name).read_bytes()

@@ -204,3 +204,29 @@ def test_a_study_made_from_a_phantom_says_so(tmp_path):
 def test_a_missing_run_is_one_sentence(tmp_path):
     with pytest.raises(NigraError, match="does not exist; run `nigra run` first"):
         build_report(tmp_path / "runs" / "nothing")
+
+
+def test_who_collapsed_and_who_failed_is_told_before_the_results(tmp_path):
+    run = write_run(tmp_path)
+    quiet = build_report(run).read_text(encoding="utf-8")
+    assert "collapsed (draw" not in quiet
+    assert "<h3>Left out</h3>" not in quiet
+    rows = [(MODELS[0], draw, "yes", "every unit has the same code.") for draw in (0, 1)] + [
+        (MODELS[1], 0, "no", None)
+    ]
+    health = pd.DataFrame(rows, columns=["model", "draw", "collapsed", "why"])
+    numbers = {
+        "fold": None,
+        "effective_rank": 1.2,
+        "dimensions": 64,
+        "alike": 0.5,
+        "error": 3.0,
+        "unit_error": 1.25,
+    }
+    write_tsv(run / "health.tsv", health.assign(**numbers))
+    write_json(run / "left_out.json", ["third is left out: draw 0 could not be scored; tasks.tsv says why."])
+    page = Page(build_report(run).read_text(encoding="utf-8"))
+    text = page.text
+    caution = "Caution: 2 of 2 trainings of this model collapsed (draw 0, 1): every unit has the same code."
+    assert text.count(caution) == 1
+    assert text.index("third is left out") < text.index(caution) < text.index("False positives:")

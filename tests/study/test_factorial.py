@@ -12,8 +12,10 @@ from nigra.errors import NigraError
 from nigra.figures import style
 from nigra.files import read_tsv, write_json, write_tsv
 from nigra.report.factorial import SECTIONS
-from nigra.study.factorial import answer_factorial, is_factorial
+from nigra.study.factorial import answer_factorial, failed_tasks, is_factorial
 from nigra.study.factorial_cells import COLUMNS, ratio_of_tested, read_cells
+from nigra.study.matching import matching
+from nigra.study.outdated import outdated
 from tests.report.test_report import Page
 from tests.study.factorial_run import FACTORS, GAIN, PATIENTS, models, write_factorial_run
 
@@ -82,6 +84,50 @@ def test_what_the_run_did_not_do_is_an_outcome_less(tmp_path):
     regions = read_tsv(run / "regions.tsv")
     write_tsv(run / "regions.tsv", regions[~regions["participant_id"].isin(PATIENTS)])
     assert "group_auc" not in set(read_cells(run, levels, seeds)["outcome"])
+
+
+def test_models_and_tasks_of_earlier_settings_are_no_part_of_the_answer(tmp_path):
+    run, levels, seeds = write_factorial_run(tmp_path)
+    before, failed = read_cells(run, levels, seeds), failed_tasks(run, levels)
+    label = next(iter(levels))
+    for name in ("model.json", "training.jsonl", "error/scores.npy"):
+        old = run / label / "draw-07" / name  # of a run with more draws
+        old.parent.mkdir(parents=True, exist_ok=True)
+        old.write_bytes((run / label / "draw-00" / name).read_bytes())
+    for task in ("train_gone_draw-00", f"score_{label}_draw-07"):
+        write_json(run / "tasks" / f"{task}.json", {"task": task, "state": "failed", "reason": "r", "attempts": 1})
+    pd.testing.assert_frame_equal(read_cells(run, levels, seeds), before)
+    assert matching(run, levels)["models"].sum() == 23
+    pd.testing.assert_frame_equal(failed_tasks(run, levels), failed)
+    task = f"train_{label}_draw-02_fold-1"  # negative control: one that counts
+    write_json(run / "tasks" / f"{task}.json", {"task": task, "state": "failed", "reason": "r", "attempts": 1})
+    assert len(failed_tasks(run, levels)) == len(failed) + 1
+
+
+def test_numbers_of_models_trained_since_are_left_out_and_told(tmp_path):
+    run, levels, seeds = write_factorial_run(tmp_path)
+    whole, label = read_cells(run, levels, seeds), next(iter(levels))
+    place = f"{label}/draw-01"
+    write_json(run / "latent" / place / "latent.json", {"model": "first"})
+    write_json(run / "simulation" / "simulation.json", {"scored": {f"{place}/z": "first"}})
+    model = json.loads((run / place / "model.json").read_text())
+    write_json(run / place / "model.json", model | {"key": "first"})
+    write_json(run / place / "z" / "scores.json", {"key": "first"})
+    pd.testing.assert_frame_equal(read_cells(run, levels, seeds), whole)
+    assert outdated(run, levels) == []
+    write_json(run / place / "model.json", model | {"key": "second"})
+    write_json(run / place / "z" / "scores.json", {"key": "second"})
+    own = (whole["model"] == label) & (whole["fold"] == 1)
+    latent = whole["outcome"].isin(["location_r2", "subject_leakage"])
+    planted = whole["outcome"].str.startswith("planted") & (whole["detector"] == "z")
+    gone = own & (latent | planted)
+    assert gone.sum() == 2 + 2 * 6  # two numbers of the code, two of each planted control
+    pd.testing.assert_frame_equal(read_cells(run, levels, seeds), whole[~gone].reset_index(drop=True))
+    said = outdated(run, levels)
+    assert [text.split(" and is")[0] for text in said] == [
+        "simulation/lesions.tsv is of earlier trainings of 1 of 23 models",
+        "latent/latent.tsv is of earlier trainings of 1 of 23 models",
+    ]
 
 
 def test_effects_are_found_as_made(answered):

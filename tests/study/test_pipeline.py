@@ -58,6 +58,26 @@ def test_every_subject_and_region_has_a_row_also_the_empty_one(regions: pd.DataF
     assert len(empty) == 2 * 2 * 15
 
 
+def test_the_health_of_every_training_is_told(study: Path) -> None:
+    """Oracle: every ``model.json``; the quick settings train far too little."""
+    folder = study / "runs/quick"
+    table = read_tsv(folder / "health.tsv", ("why",)).set_index(["model", "draw", "fold"])
+    run = Run(study, quick_settings(), ONE)
+    fits = [fit for model in run.settings.models for draw in run.draws for fit in run.fits(model, draw)]
+    assert len(table) == len(fits) > 4
+    for fit in fits:
+        health = read_json(run.place(fit.model, fit.draw, fit.fold) / "model.json")["health"]
+        row = table.loc[(fit.model.label, fit.draw, np.nan if fit.fold is None else fit.fold)]
+        assert row["collapsed"] == ("yes" if health["collapsed"] else "no")
+        assert row["unit_error"] == pytest.approx(health["unit_error"])
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for label, rows in table.groupby("model"):
+        flat = (rows["collapsed"] == "yes").sum()
+        told = f"Caution: {flat} of {len(rows)} trainings of this model collapsed"
+        assert (told in page) == (flat > 0), label
+    assert "<h3>Health</h3>" in page
+
+
 def test_region_rows_equal_a_count_by_hand(study: Path, regions: pd.DataFrame) -> None:
     """Oracle: scores.npy put into the volume, thresholded and counted with boolean masks."""
     run = Run(study, quick_settings(), ONE)

@@ -14,7 +14,15 @@ from nigra.report.analyses import analysis_tables
 from nigra.report.flow import cohort_flow
 from nigra.report.pictures import find_pictures
 from nigra.report.sources import Sources, flatten, read_sources
-from nigra.report.tables import Table, calibration_table, evaluation_table, pairs, region_table, settings_table
+from nigra.report.tables import (
+    Table,
+    calibration_table,
+    evaluation_table,
+    health_table,
+    pairs,
+    region_table,
+    settings_table,
+)
 from nigra.report.words import in_brief
 
 SECTIONS = (
@@ -95,6 +103,8 @@ def tables(sources: Sources) -> dict[str, Table]:
         made["regions"] = region_table(sources.regions, sources.names)
     if not sources.evaluation.empty:
         made["evaluation"] = evaluation_table(sources.evaluation)
+    if not sources.health.empty:
+        made["health"] = health_table(sources.health)
     if not sources.calibration.empty:
         made["calibration"] = calibration_table(sources.calibration)
     return made | analysis_tables(sources.analyses)

@@ -64,7 +64,7 @@ def contents(folder: Path) -> dict[str, Any]:
         "version": made["versions"]["nigra"],
         "synthetic": run.synthetic,
         "sections": SECTIONS,
-        "warnings": warnings(table["collapsed"], table["failed"]),
+        "warnings": warnings(table["collapsed"], table["failed"]) + made["settings"].get("outdated", []),
         "brief": answer(table["factorial"], run.synthetic),
         "pictures": pictures(folder / "figures", list(factors), table["factorial"], table["sweeps"]),
         "effects": effect_table(table["factorial"]),

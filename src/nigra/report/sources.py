@@ -32,6 +32,7 @@ TEXT = (
     "second",
     "effect",
     "variable",
+    "why",
 )
 ANALYSES = ("comparison", "balance", "confounds", "site", "disease", "false_positives")
 """Tables a run writes where its cohort can answer them; none of them is missed."""
@@ -44,7 +45,8 @@ class Sources:
     """Everything the report is made of; ``absent`` lists the files that were not there.
 
     ``participants`` carry the groups of this run, which may differ from those of the study; ``names`` says what
-    the run calls its controls and patients. ``analyses`` are the tables whose question could be asked, by name.
+    the run calls its controls and patients. ``health`` has a row per training, ``left_out`` a sentence per model
+    that failed. ``analyses`` are the tables whose question could be asked, by name.
     """
 
     run: Path
@@ -60,6 +62,8 @@ class Sources:
     calibration: pd.DataFrame
     names: dict[str, str]
     synthetic: bool
+    health: pd.DataFrame = field(default_factory=pd.DataFrame)
+    left_out: list[str] = field(default_factory=list)
     analyses: dict[str, pd.DataFrame] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
 
@@ -101,6 +105,8 @@ def read_sources(run: Path) -> Sources:
         calibration=table(run / "calibration.tsv"),
         names={group: str(named.get(f"{group}_name") or group) for group in ("control", "patient")},
         synthetic=is_synthetic(description),
+        health=read_tsv(run / "health.tsv", TEXT) if (run / "health.tsv").exists() else pd.DataFrame(),
+        left_out=read_json(run / "left_out.json") if (run / "left_out.json").exists() else [],
         analyses={name: table(run / f"{name}.tsv") for name in ANALYSES if (run / f"{name}.tsv").exists()},
         absent=absent,
     )

@@ -55,6 +55,21 @@ def count(value: Any) -> Cell:
     return number(value, 0)
 
 
+def health_table(health: pd.DataFrame) -> Table:
+    """``health.tsv``: what training's check says of every model."""
+    heads = ("Model", "Draw", "Fold", "Collapsed", "Effective rank", "Of", "Pairs alike",
+             "Error, of that of the mean at the place", "Of one mean unit", "Why")  # fmt: skip
+    rows = [
+        [Cell(row["model"]), count(row["draw"]), count(row["fold"]),
+         Cell(row["collapsed"], mark="strong" if row["collapsed"] == "yes" else ""),
+         number(row["effective_rank"]), count(row["dimensions"]),
+         *(number(row[name]) for name in ("alike", "error", "unit_error")),
+         Cell(row["why"] if isinstance(row["why"], str) else "")]
+        for row in health.to_dict("records")
+    ]  # fmt: skip
+    return Table("health", heads, rows, frozenset((1, 2, *range(4, 9))), long=True)
+
+
 def probability(value: Any) -> Cell:
     """A p or q value: three digits, ``<0.001`` below, in bold under 0.05."""
     cell = number(value, 3)

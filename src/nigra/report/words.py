@@ -17,14 +17,15 @@ def in_brief(sources: Sources) -> list[tuple[str, list[str]]]:
     """Headed groups of sentences: the cohort, then per model its false positives, its result and its regions."""
     rule = (sources.settings.get("groups") or {}).get("patient") or {}
     said = cohort_words(sources.participants, sources.names, ill=rule.get("group") == "patient")
-    groups = [("Cohort", said + coverage_words(sources.regions))]
+    groups = [("Left out", sources.left_out), ("Cohort", said + coverage_words(sources.regions))]
     tables = [table for table in (sources.evaluation, sources.calibration) if "model" in table]
     unasked = added_baselines(sources.settings)
     for model in dict.fromkeys(str(name) for table in tables for name in table["model"]):
         if model in unasked:  # they stand in the tables, and below as what networks are held against
             continue
         result = model_words(of_model(sources.evaluation, model))
-        groups.append((model, calibration_words(of_model(sources.calibration, model)) + result))
+        caution = health_words(of_model(sources.health, model.split("+")[0]))
+        groups.append((model, caution + calibration_words(of_model(sources.calibration, model)) + result))
     groups.append(
         ("Networks and baselines", baseline_words(sources.evaluation, sources.analyses.get("comparison")))
     )
@@ -86,6 +87,20 @@ def calibration_words(rows: pd.DataFrame) -> list[str]:
         f"False positives: {observed.mean():.1f} % of the voxels of test controls exceed the threshold"
         f"{' of their place' if own else ''}{spread}, where {expected:.3g} % are expected."
     ]
+
+
+def health_words(rows: pd.DataFrame) -> list[str]:
+    """A caution where trainings of a model collapsed, with the first one's reason.
+
+    >>> health_words(pd.DataFrame({"collapsed": ["yes", "no"], "draw": [0, 1], "why": ["all codes are one.", ""]}))
+    ['Caution: 1 of 2 trainings of this model collapsed (draw 0): all codes are one.']
+    """
+    flat = rows[rows["collapsed"] == "yes"] if "collapsed" in rows else rows.iloc[:0]
+    if flat.empty:
+        return []
+    draws = ", ".join(str(draw) for draw in dict.fromkeys(flat["draw"]))
+    many = f"{len(flat)} of {len(rows)} training{'s' * (len(rows) > 1)}"
+    return [f"Caution: {many} of this model collapsed (draw {draws}): {flat['why'].iloc[0]}"]
 
 
 def model_words(rows: pd.DataFrame) -> list[str]:

@@ -30,7 +30,7 @@ OUTCOMES: dict[str, Outcome] = {
         Outcome("subject_leakage", "subject told from the code, AUC", CODE, -1, 0.5),
         Outcome("pair_auc", "pairs more alike than random, AUC", CODE, 0, 0.5),
         Outcome("effective_rank", "effective rank of the code", CODE, 0),
-        Outcome("reconstruction", "error, of that of the mean unit", HEALTH, -1, 1.0),
+        Outcome("reconstruction", "squared error, of that of the mean of others at the place", HEALTH, -1, 1.0),
     )
 }
 """The outcomes nigra knows, in the order they are told; others are told by their name, and no way is better."""
