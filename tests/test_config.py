@@ -218,6 +218,7 @@ def test_a_factorial_is_a_model_for_every_cell_and_seed(tmp_path: Path) -> None:
         ({"seeds": [1, 1]}, "seed 1 is given twice"),
         ({"seeds": list(range(400))}, "make 2400 models, but at most 500"),
         ({"epoch": 2}, "factorial.epoch is unknown"),
+        ({"factors": {"subjects": {"sweep": "subjects", "values": [4, 8]}}}, "a factor is called subjects"),
     ],
 )  # fmt: skip
 def test_a_wrong_factorial_is_one_sentence(change: dict, sentence: str) -> None:

@@ -20,7 +20,7 @@ def test_multiply_adds_are_those_counted_by_hand() -> None:
     """mlcn2021-sae: kernel x channels in x channels out at every pixel made (valid) or read (transposed)."""
     encoder = 13 * 13 * 9 * 2 * 16 + 4 * 4 * 9 * 16 * 16 + 2 * 2 * 9 * 16 * 16
     decoder = 2 * 2 * 9 * 16 * 16 + 4 * 4 * 9 * 16 * 16 + 12 * 12 * 9 * 16 * 16 + 14 * 14 * 4 * 16 * 2
-    assert operations(build("mlcn2021-sae"), (15, 15)) == encoder + decoder
+    assert operations(build("mlcn2021-sae"), 2, (15, 15)) == encoder + decoder
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")

@@ -54,6 +54,14 @@ def test_nothing_is_claimed_beyond_the_interval_or_the_correction():
         assert not {"raised", "lowered", "better", "worse"} & set(effect_words(row).replace(",", " ").split())
 
 
+def test_in_short_says_where_only_collapsed_models_are_compared():
+    flat = effect(collapsed=8, estimate_healthy=np.nan)
+    told = "Without collapsed models nothing is left to compare"
+    assert sum(told in text for text in in_short(pd.DataFrame([flat, flat | {"factor": "unit"}]))) == 1
+    sound = effect(collapsed=1, estimate_healthy=0.01)
+    assert not any(told in text for text in in_short(pd.DataFrame([flat, sound])))
+
+
 def test_collapsed_models_do_not_win_quietly():
     words = effect_words(effect(collapsed=2, estimate_healthy=-0.01))
     assert words.endswith("which is better. 2 models in this comparison collapsed; without, it is −0.010.")

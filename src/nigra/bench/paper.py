@@ -25,7 +25,7 @@ from nigra.models.siamese import Model
 from nigra.study.execution import Execution
 from nigra.study.pipeline import run_study
 from nigra.study.run import Run
-from nigra.study.settings import RunSettings
+from nigra.study.settings import ModelSettings, RunSettings
 from nigra.study.train import all_fits
 from nigra.training import Tick
 
@@ -114,12 +114,11 @@ def training_operations(run: Run) -> float:
     """Multiply-adds of all trainings: three passes' worth per unit, forward and two backward."""
     total, locations = 0.0, {m.label: len(run.unit(m).locate(run.cohort.mask)) for m in run.settings.models}
     for fit in all_fits(run):
-        training = fit.model.training
+        channels, shape = seen(run, fit.model)
+        training, model = fit.model.training_on(shape), build(fit.model.composition, channels, shape)
         per_subject = min(training.units_per_subject or locations[fit.model.label], locations[fit.model.label])
-        shape = run.unit(fit.model).unit_shape(run.cohort.mask.shape)
-        model = build(fit.model.composition, 2, shape)
-        units = len(fit.train) * per_subject * training.epochs * model.members
-        total += 3.0 * units * operations(model, shape)
+        units = len(run.learners(fit)) * per_subject * training.epochs * model.members
+        total += 3.0 * units * operations(model, channels, shape)
     return total
 
 
@@ -127,18 +126,26 @@ def scoring_operations(run: Run) -> float:
     """Multiply-adds of one plain pass of every model over the units of every subject it scores or reads."""
     total = 0.0
     for model in run.settings.models:
-        shape = run.unit(model).unit_shape(run.cohort.mask.shape)
-        each = operations(build(model.composition, 2, shape), shape) * len(run.unit(model).locate(run.cohort.mask))
+        channels, shape = seen(run, model)
+        each = operations(build(model.composition, channels, shape), channels, shape)
+        each *= len(run.unit(model).locate(run.cohort.mask))
         for draw in run.draws:
             read = sum(len(part.train) + len(part.scored) for part in run.parts(draw))
             total += each * read
     return total
 
 
-def operations(model: Model, shape: tuple[int, int]) -> float:
+def seen(run: Run, model: ModelSettings) -> tuple[int, tuple[int, ...]]:
+    """Channels and shape of the units a model sees."""
+    unit = run.unit(model)
+    return unit.unit_channels(len(run.cohort.channels)), unit.unit_shape(run.cohort.mask.shape)
+
+
+def operations(model: Model, channels: int, shape: tuple[int, ...]) -> float:
     """Multiply-adds of one forward pass of a unit, counted layer by layer.
 
-    >>> round(operations(build("mlcn2021-sae"), (15, 15)) / 1000)
+    >>> from nigra.models.composition import Composition
+    >>> round(operations(build(Composition(), 2, (15, 15)), 2, (15, 15)) / 1000)
     498
     """
     total = 0.0
@@ -154,7 +161,7 @@ def operations(model: Model, shape: tuple[int, int]) -> float:
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
     hooks = [layer.register_forward_hook(count) for layer in layers]
     with torch.inference_mode():
-        model.eval()(torch.zeros(1, 2, *shape))
+        model.eval()(torch.zeros(1, channels, *shape))
     for hook in hooks:
         hook.remove()
     return total

@@ -59,6 +59,11 @@ def in_short(effects: pd.DataFrame) -> list[str]:
         told = ". ".join(f"{pair} {'; '.join(whats)}" for pair, whats in each.items())
         flat = " Collapsed models are among those compared." * any(row["collapsed"] for row in shown)
         sentences.append(f"{head}{told}. No other effect was shown, of {_several(count, 'outcome')}.{flat}")
+    if main["collapsed"].max() > 0 and main["estimate_healthy"].isna().all():
+        sentences.append(
+            "Without collapsed models nothing is left to compare: these are effects on how trainings fail, and no "
+            "finding about models that learned."
+        )
     others = effects[effects["effect"] == INTERACTION].to_dict("records")
     if others:
         count = sum(is_shown(row) for row in others)

@@ -201,13 +201,6 @@ class Plan:
                 ])  # fmt: skip
         return found
 
-    @property
-    def scored(self) -> dict[str, str]:
-        """By ``MODEL/draw-NN/DETECTOR``, the key of the scores that were planted into."""
-        run, pairs = self.run, [(method, draw) for method in self.run.settings.methods for draw in self.draws]
-        places = [run.method_place(method, draw.draw).relative_to(run.folder).as_posix() for method, draw in pairs]
-        return {place: score_key(run, *pair) for place, pair in zip(places, pairs, strict=True)}
-
     @cached_property
     def _mask_hashes(self) -> dict[str, list[str]]:
         """By shape, the SHA-256 of its files."""

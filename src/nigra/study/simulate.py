@@ -29,6 +29,7 @@ from nigra.study.features import Reader, controls, fit_detectors
 from nigra.study.judging import Judge, Rows, measure
 from nigra.study.planted import Plan, Target
 from nigra.study.progress import Steps, between
+from nigra.study.rows import score_key
 from nigra.study.run import Run, cores
 from nigra.study.score import methods_of, models_of, scores_of
 from nigra.study.settings import INTENSITIES, ModelSettings, RunSettings
@@ -184,9 +185,16 @@ def write_tables(
         write_tsv(plan.folder / "advantage.tsv", ahead)
     given = settings.model_dump(mode="json")
     inputs = {"cohort/volumes.npy": plan.run.cohort.digest, f"atlas {plan.atlas.space}": plan.atlas.source}
-    about = {"scored": plan.scored}
+    about = {"scored": _scored(plan)}
     write_json(plan.folder / "simulation.json", about | record("simulate", given, inputs))
     return curves, clusters, smallest
+
+
+def _scored(plan: Plan) -> dict[str, str]:
+    """By ``MODEL/draw-NN/DETECTOR``, the key of the scores that were looked at."""
+    run, pairs = plan.run, [(method, draw) for method in plan.run.settings.methods for draw in plan.draws]
+    places = [run.method_place(method, draw.draw).relative_to(run.folder).as_posix() for method, draw in pairs]
+    return {place: score_key(run, *pair) for place, pair in zip(places, pairs, strict=True)}
 
 
 def _labels(plan: Plan) -> list[tuple[str, str]]:
