@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nigra import __version__
-from nigra.errors import Interrupted, NigraError
+from nigra.errors import SHORT_OF_MEMORY, Interrupted, NigraError, is_short_of_memory
 from nigra.flags import add_flags, flags_given
 
 DISCLAIMER = "Research use only, not a medical device."
@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         print(f"nigra: {_refused(error)}", file=sys.stderr)
+        return 2
+    except (MemoryError, RuntimeError) as error:
+        if not is_short_of_memory(error):
+            raise
+        print(f"nigra: {SHORT_OF_MEMORY}", file=sys.stderr)
         return 2
 
 
@@ -210,11 +215,13 @@ def _run(parsed: argparse.Namespace) -> int:
 
     from nigra.config import read_settings
     from nigra.study.execution import Execution
-    from nigra.study.pipeline import STAGES, plan, run_study
+    from nigra.study.pipeline import STAGES, check, plan, run_study
+    from nigra.study.run import Run
 
     settings, execution = read_settings(parsed.config), flags_given(parsed, Execution)
     stages = STAGES if parsed.stage == "run" else (parsed.stage,)
     if parsed.dry_run:
+        check(Run(parsed.study, settings, execution), stages)
         for stage, total, done in plan(parsed.study, settings):
             if stage in stages:
                 print(f"{stage}: {total} to do, {done} of them done before")
@@ -255,15 +262,13 @@ def _add_task(commands: Any) -> None:
 def _task(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from nigra.config import read_settings
+    from nigra.config import read_run
     from nigra.launch.worker import work
     from nigra.study.execution import Execution
     from nigra.study.run import Run
 
-    kept = parsed.study / "runs" / parsed.run / "settings.yaml"
-    if not kept.exists():
-        raise NigraError(f"{kept.parent} is no run; give the command with its launcher first, or name another run.")
-    run = Run(parsed.study, read_settings(kept), flags_given(parsed, Execution))
+    settings = read_run(parsed.study, parsed.run, "give the command with its launcher")
+    run = Run(parsed.study, settings, flags_given(parsed, Execution))
     return work(run, parsed.task, Console())
 
 
@@ -282,15 +287,12 @@ def _add_simulate(commands: Any) -> None:
 def _simulate(parsed: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from nigra.config import read_settings, read_simulation
+    from nigra.config import read_run, read_simulation
     from nigra.study.execution import Execution
     from nigra.study.simulate import simulate, to_do
 
     settings, execution = read_simulation(parsed.config), flags_given(parsed, Execution)
-    kept = parsed.study / "runs" / settings.run / "settings.yaml"
-    if not kept.exists():
-        raise NigraError(f"{kept.parent} is no run; run `nigra score {parsed.study}` first, or name another run.")
-    run = read_settings(kept)
+    run = read_run(parsed.study, settings.run, f"run `nigra score {parsed.study}`")
     if parsed.dry_run:
         for model, total, done in to_do(parsed.study, run, settings):
             print(f"{model}: {total} planted volumes to score, {done} of them done before")
@@ -315,15 +317,12 @@ def _add_latent(commands: Any) -> None:
 def _latent(parsed: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from nigra.config import read_latent, read_settings
+    from nigra.config import read_latent, read_run
     from nigra.study.execution import Execution
     from nigra.study.latent import latent, to_do
 
     settings, execution = read_latent(parsed.config, parsed.run), flags_given(parsed, Execution)
-    kept = parsed.study / "runs" / settings.run / "settings.yaml"
-    if not kept.exists():
-        raise NigraError(f"{kept.parent} is no run; run `nigra train {parsed.study}` first, or name another run.")
-    run = read_settings(kept)
+    run = read_run(parsed.study, settings.run, f"run `nigra train {parsed.study}`")
     if parsed.dry_run:
         for space, done, embedded in to_do(parsed.study, run, settings):
             print(f"{space}: {_done(done)}; embeddings: {_done(embedded)}")

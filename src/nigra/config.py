@@ -3,6 +3,7 @@
 import re
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeVar
 
 import yaml
@@ -13,6 +14,7 @@ from nigra.errors import NigraError
 from nigra.latent.settings import LatentSettings
 from nigra.launch.settings import SlurmSettings
 from nigra.simulation.settings import SimulationSettings
+from nigra.study.factorial_settings import FactorialSettings
 from nigra.study.settings import RunSettings
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -21,6 +23,29 @@ Settings = TypeVar("Settings", bound=BaseModel)
 def read_settings(path: Path | None) -> RunSettings:
     """Read a study file; None gives the defaults."""
     return RunSettings() if path is None else settings_from(_content(path), str(path))
+
+
+def read_run(study: Path, name: str, first: str) -> RunSettings:
+    """The settings that a run of a study was made with.
+
+    Args:
+        study: the study's folder.
+        name: of the run.
+        first: what to do where there is no such run.
+
+    Raises:
+        NigraError: there is none, or its settings are those of another run, whose folder they would lead to.
+    """
+    kept = study / "runs" / name / "settings.yaml"
+    if not kept.exists():
+        raise NigraError(f"{kept.parent} is no run; {first} first, or name another run.")
+    settings = read_settings(kept)
+    if settings.name != name:
+        raise NigraError(
+            f"{kept}: it is the settings of run {settings.name}, not of {name}; give the folder its name back, or "
+            "name another run."
+        )
+    return settings
 
 
 def read_simulation(path: Path | None) -> SimulationSettings:
@@ -73,8 +98,31 @@ def settings_from(
         found: dict[str, list[ErrorDetails]] = {}  # a setting that may be two things is refused as each of them
         for detail in error.errors():
             found.setdefault(_place(detail), []).append(detail)
-        sentences = [_sentence(place, details, model) for place, details in found.items()]
-        raise NigraError(f"{where}: " + " ".join(sentences)) from error
+        cells, said = _cells(content), dict[str, str]()  # what is wrong with all cells is said once, of the first
+        for place, details in found.items():
+            cell, within = _of_cell(place, cells)
+            said.setdefault(_sentence(within, details, model), cell)
+        raise NigraError(f"{where}: " + " ".join(f"{cell}{text}" for text, cell in said.items())) from error
+
+
+def _cells(content: dict[Any, Any]) -> list[str]:
+    """Names of the models that a factorial stands for, where it is one."""
+    try:
+        return [each["name"] for each in FactorialSettings.model_validate(content.get("factorial")).models()]
+    except ValidationError:
+        return []
+
+
+def _of_cell(place: str, cells: list[str]) -> tuple[str, str]:
+    """A place in a factorial's models, which no study file has, as the cell and the place within it.
+
+    >>> _of_cell("models.1.unit.knd", ["AE_seed-0", "SAE_seed-0"])
+    ('cell SAE_seed-0 of the factorial: ', 'unit.knd')
+    """
+    found = re.match(r"models\.(\d+)(?:\.(.*))?$", place)
+    if not found or not cells:
+        return "", place
+    return f"cell {cells[int(found[1])]} of the factorial: ", found[2] or "the model"
 
 
 _PLAIN = {
@@ -107,7 +155,7 @@ def _sentence(place: str, details: list[ErrorDetails], model: type[BaseModel]) -
     messages = [_PLAIN.get(each["type"]) or each["msg"].removeprefix("Value error, ") for each in details]
     message = ", or ".join(dict.fromkeys(messages)).removesuffix(".")
     given = detail.get("input")
-    shown = "" if isinstance(given, dict | list) else f" (found {given!r})"
+    shown = "" if isinstance(given, dict | list) else f" (found {shorten(repr(given), 80)})"
     return f"{place}: {message[0].lower()}{message[1:]}{shown}."
 
 

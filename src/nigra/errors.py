@@ -43,3 +43,20 @@ class Interrupted(Exception):  # noqa: N818 - nothing went wrong
 
     exit_code = 75
     """EX_TEMPFAIL of sysexits.h: a launcher starts a command that ends so again."""
+
+
+SHORT_OF_MEMORY = (
+    "the machine has not enough memory for this; take a smaller batch, smaller units or narrower models, or fewer "
+    "jobs at a time, then give the same command again: what was done is kept."
+)
+"""What a user can do about it."""
+
+
+def is_short_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: Python's and numpy's own, and torch's, which is a RuntimeError.
+
+    >>> is_short_of_memory(MemoryError()), is_short_of_memory(RuntimeError("CUDA out of memory. Tried to allocate"))
+    (True, True)
+    """
+    text = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text

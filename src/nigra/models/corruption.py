@@ -22,7 +22,7 @@ class CorruptionSettings(BaseModel):
     kind: Literal["noise"] = Field(
         "noise", description="noise: independent Gaussian noise on each voxel and channel"
     )
-    sd: float = Field(0.1, gt=0, description="its standard deviation, on the 0-1 scale of intensities")
+    sd: float = Field(0.1, gt=0, le=10, description="its standard deviation, on the 0-1 scale of intensities")
 
 
 class Corruption(nn.Module):

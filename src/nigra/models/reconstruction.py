@@ -40,9 +40,9 @@ class ReconstructionSettings(KindSettings):
         description="mse, l1 or charbonnier (a smooth l1) per voxel; ssim: structure; gaussian: learned noise",
     )
     weight: float = Field(
-        1.0, ge=0, description="its weight in the loss; 0 leaves the siamese term alone, to see it fail"
+        1.0, ge=0, le=1e6, description="its weight in the loss; 0 leaves the siamese term alone, to see it fail"
     )
-    epsilon: float | None = Field(None, gt=0, description="charbonnier: errors below are squared; null: 0.001")
+    epsilon: float | None = Field(None, ge=1e-9, description="charbonnier: errors below are squared; null: 0.001")
     ssim_share: float | None = Field(None, ge=0, le=1, description="mse+ssim: share of the SSIM; null: 0.5")
 
     def refuse(self, shape: Shape) -> None:

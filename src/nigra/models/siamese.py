@@ -31,7 +31,9 @@ class SiameseSettings(KindSettings):
         description="cosine (published) or squared distance of the two codes; vicreg, barlow, contrastive: against "
         "the batch, so that codes cannot all become one; wasserstein: of distributions, with a variational term",
     )
-    alpha: float = Field(0.005, ge=0, description="its weight in the loss; 0 is the auto-encoder on the same pairs")
+    alpha: float = Field(
+        0.005, ge=0, le=1e6, description="its weight in the loss; 0 is the auto-encoder on the same pairs"
+    )
     variance: float | None = Field(
         None, ge=0, description="vicreg: weight of the variance floor, against 1 for the distance; null: 1"
     )
@@ -41,7 +43,9 @@ class SiameseSettings(KindSettings):
     off_diagonal: float | None = Field(
         None, ge=0, description="barlow: weight of what is shared between different values; null: 0.005"
     )
-    temperature: float | None = Field(None, gt=0, description="contrastive: cosines are divided by it; null: 0.1")
+    temperature: float | None = Field(
+        None, ge=1e-3, description="contrastive: cosines are divided by it; null: 0.1"
+    )
 
     def refuse(self, code_length: int) -> None:
         """Raise NigraError for a code too long for a term that multiplies all its values with each other."""

@@ -23,7 +23,10 @@ class VariationalSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     beta: float = Field(
-        1.0, ge=0, description="weight of the divergence; 1 with a gaussian reconstruction is the evidence bound"
+        1.0,
+        ge=0,
+        le=1e6,
+        description="weight of the divergence; 1 with a gaussian reconstruction is the evidence bound",
     )
     warm_up: float = Field(0.0, ge=0, le=1, description="share of the epochs over which the weight grows from 0")
     free_bits: float = Field(0.0, ge=0, description="divergence of a dimension, in nats, that costs nothing")

@@ -36,7 +36,7 @@ class FactorialSettings(Settings):
         """``{sweep: siamese.alpha, values: [0, 0.005]}`` as levels with settings."""
         if not isinstance(given, Mapping):
             return given
-        return {name: swept(name, factor) for name, factor in given.items()}
+        return {str(name): swept(name, factor) for name, factor in given.items()}
 
     @model_validator(mode="after")
     def _levels_are_names(self) -> "FactorialSettings":

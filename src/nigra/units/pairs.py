@@ -22,18 +22,22 @@ Subject = Literal["other", "same"]
 class PairSettings(BaseModel):
     """What the two members of a pair have in common."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     place: Place = Field(
         "same", description="place of the second member: the first one's; mirrored at the midline of the brain; "
         "neighbouring; or any (random), as a control"
     )  # fmt: skip
     subject: Subject = Field("other", description="whether the second member shows another subject or the same")
-    distance: float = Field(3.0, ge=1, description="neighbouring places: how far away they may be, in voxels")
+    distance: float = Field(
+        3.0, ge=1, le=30, description="neighbouring places: how far away they may be, in voxels"
+    )  # fmt: skip
 
     @model_validator(mode="after")
     def _members_differ(self) -> "PairSettings":
         if self.place == self.subject == "same":
             raise ValueError("a pair of the same place in the same subject is one unit twice; change one of them")
+        if self.place != "neighbouring" and self.distance != type(self).model_fields["distance"].default:
+            raise ValueError(f"distance {self.distance:g} has no meaning for place: {self.place}; leave it out")
         return self
 
 
