@@ -23,7 +23,8 @@ def health_table(run: Run) -> pd.DataFrame:
             health = read_json(run.place(fit.model, fit.draw, fit.fold) / "model.json").get("health") or {}
             rows.append({
                 "model": fit.model.label, "draw": fit.draw, "fold": fit.fold,
-                "collapsed": "yes" if health.get("collapsed") else "no", "why": " ".join(health.get("why", [])),
+                "collapsed": "yes" if health.get("collapsed") else "no",
+                "why": " ".join(health.get("why", [])) or None,
                 **{name: health.get(name) for name in NUMBERS},
             })  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"fold": "Int64"})
@@ -33,6 +34,6 @@ def write_health(run: Run) -> None:
     """Write ``health.tsv``; a run without models has none."""
     path, table = run.folder / "health.tsv", health_table(run)
     if len(table):
-        write_tsv(path, table.replace({"why": {"": None}}))
+        write_tsv(path, table)
     else:
         path.unlink(missing_ok=True)

@@ -20,7 +20,8 @@ from nigra.units import Patches, Slices, Unit
 from nigra.units.pairs import PairSettings
 from nigra.units.settings import UnitSettings
 
-PARTS = ("unit", *Composition.model_fields)
+_PARTS: Mapping[str, Any] = Composition.model_fields
+PARTS = ("unit", *_PARTS)
 """Settings that a published model fills where a study file leaves them, or a part of them, out."""
 
 
@@ -35,11 +36,11 @@ class ModelSettings(Settings):
         "the preset's"
     )  # fmt: skip
     unit: UnitSettings = Field(UnitSettings(), description="what the model sees")
-    architecture: ArchitectureSettings = Composition.model_fields["architecture"]
-    reconstruction: ReconstructionSettings = Composition.model_fields["reconstruction"]
-    siamese: SiameseSettings | None = Composition.model_fields["siamese"]
-    variational: VariationalSettings | None = Composition.model_fields["variational"]
-    corruption: CorruptionSettings | None = Composition.model_fields["corruption"]
+    architecture: ArchitectureSettings = _PARTS["architecture"]
+    reconstruction: ReconstructionSettings = _PARTS["reconstruction"]
+    siamese: SiameseSettings | None = _PARTS["siamese"]
+    variational: VariationalSettings | None = _PARTS["variational"]
+    corruption: CorruptionSettings | None = _PARTS["corruption"]
     pairs: PairSettings = Field(PairSettings(), description="siamese models: what the members of a pair share")
     subjects: int | None = Field(
         None, ge=2, description="train on this many of the training controls, spread over age and sex; null: all"
@@ -78,7 +79,7 @@ class ModelSettings(Settings):
     @classmethod
     def _filled(cls, given: Any) -> Any:
         """Parts as published where they are left out; a part of another kind stands alone."""
-        published = PRESETS.get(given.get("preset")) if isinstance(given, Mapping) else None
+        published = PRESETS.get(str(given.get("preset"))) if isinstance(given, Mapping) else None
         if published is None:
             return given
         own = parts_of(published)
