@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nigra.config import describe, read_settings, settings_from
+from nigra.config import describe, read_run, read_settings, settings_from
 from nigra.errors import NigraError
 from nigra.study.settings import ModelSettings, RunSettings
 from nigra.units import Patches, Slices
@@ -219,10 +219,85 @@ def test_a_factorial_is_a_model_for_every_cell_and_seed(tmp_path: Path) -> None:
         ({"seeds": list(range(400))}, "make 2400 models, but at most 500"),
         ({"epoch": 2}, "factorial.epoch is unknown"),
         ({"factors": {"subjects": {"sweep": "subjects", "values": [4, 8]}}}, "a factor is called subjects"),
+        ({"factors": {"a": {"sweep": "siamese..alpha", "values": [1, 2]}}}, "factor a: write sweep"),
+        ({"factors": {"a": {"sweep": "epochs", "values": [1, 2, 1]}}}, "factor a: 1 is given twice"),
+        ({"factors": {"a": {"sweep": "epochs", "values": [1, 1.0]}}}, "cells 1_seed-3 and 1.0_seed-3 .* one and"),
+        ({"factors": {"a": {"x": {"epochs": 2}, "y": {}}}}, "cells x_seed-3 and y_seed-3 .* one and"),
+        ({"factors": {"a": {"sweep": "seed", "values": [1, 2]}}}, "1: the factorial itself says seed of each"),
+        ({"base": {"name": "x"}}, "base: the factorial itself says name of each model"),
+        ({"factors": {"a": {True: {"epochs": 3}, "y": {}}}}, "YAML reads on, off, yes, no and null as True"),
+        ({"factors": {"a": {"NA": {"epochs": 3}, "y": {}}}}, "'NA' is no name of a factor or level"),
+        ({"factors": {" a": {"x": {"epochs": 3}, "y": {}}}}, "' a' is no name of a factor or level"),
+        ({"factors": {"a": {"x y": {"epochs": 3}, "x/y": {}}}}, "both called x-y_seed-3; give its levels names"),
+        ({"factors": {"a": {"x": {}, "y": {"unit": {"knd": "slice"}}}}}, "^cell y_seed-3 of the fac.*: unit.knd is"),
+        ({"factors": {"a": {"x" * 300: {"epochs": 3}, "y": {}}}}, "name: string should have at most 120"),
     ],
 )  # fmt: skip
 def test_a_wrong_factorial_is_one_sentence(change: dict, sentence: str) -> None:
     assert re.search(sentence, refused({"factorial": {**FACTORIAL, **change}}))
+
+
+def test_what_is_wrong_with_every_cell_is_said_once() -> None:
+    told = refused({"factorial": {**FACTORIAL, "base": {"siamse": {}}}})
+    assert told.count("siamse is unknown; did you mean siamese?") == 1
+    assert told.startswith("cell patch_0_seed-3 of the factorial: ")
+
+
+def test_levels_of_any_name_make_folders_and_no_value_is_a_level() -> None:
+    factors = {"a": {"sweep": "subjects", "values": [5, None]}, 2: {"[β]": {"epochs": 3}, "../x": {}}}
+    models = settings_from({"factorial": {**FACTORIAL, "factors": factors, "seeds": [0]}}).models
+    assert [model.label for model in models] == [
+        "5_---_seed-0",
+        "5_..-x_seed-0",
+        "none_---_seed-0",
+        "none_..-x_seed-0",
+    ]
+    assert [model.subjects for model in models] == [5, 5, None, None]
+    assert models[0].levels == {"a": "5", "2": "[β]"}
+
+
+@pytest.mark.parametrize("name", ["latent", "simulation", "Tasks", "factorial", "slurm", "figures", "intensities"])
+def test_no_model_takes_a_folder_of_the_run(name: str) -> None:
+    assert f"no model is called {name.lower()}, the folder of" in refused({"models": [{**SAE, "name": name}]})
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        ({"siamese": {"alpha": 1e300}}, "siamese.alpha: input should be less than or equal to"),
+        (
+            {"siamese": {"kind": "contrastive", "temperature": 0}},
+            "siamese.temperature: input should be greater than",
+        ),
+        ({"variational": {"beta": 1e30}}, "variational.beta: input should be less than"),
+        ({"corruption": {"sd": 1e38}}, "corruption.sd: input should be less than"),
+        ({"pairs": {"place": "neighbouring", "distance": float("inf")}, "siamese": {}}, "pairs.distance: "),
+        (
+            {"pairs": {"place": "random", "distance": 7}, "siamese": {}},
+            "distance 7 has no meaning for place: random",
+        ),
+        ({"seed": 2**40}, "seed: input should be less than"),
+    ],
+)
+def test_a_number_without_sense_is_refused(model: dict, sentence: str) -> None:
+    assert sentence in refused({"models": [{"name": "m", **model}]})
+
+
+def test_what_is_planted_in_a_run_is_planted_in_that_run() -> None:
+    assert "run other is another run" in refused({"models": [SAE], "planted": {"run": "other"}})
+    assert RunSettings.model_validate({"name": "own", "planted": {"run": "own"}}).planted is not None
+
+
+def test_a_run_whose_folder_was_renamed_is_not_taken_for_the_other(tmp_path: Path) -> None:
+    with pytest.raises(NigraError, match="runs/copy is no run; run it first, or name another run"):
+        read_run(tmp_path, "copy", "run it")
+    kept = tmp_path / "runs" / "copy" / "settings.yaml"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("name: first\n")
+    with pytest.raises(NigraError, match=r"it is the settings of run first, not of copy"):
+        read_run(tmp_path, "copy", "run it")
+    kept.write_text("name: copy\n")
+    assert read_run(tmp_path, "copy", "run it").name == "copy"
 
 
 def test_models_beside_a_factorial_are_refused() -> None:
