@@ -89,6 +89,20 @@ def test_one_by_one_they_give_the_tables_of_the_whole_run(study: Path, tmp_path:
     assert not tasks.is_done(tasks["finish"]), "its tables were made by somebody else"
 
 
+def test_the_tables_are_made_again_when_the_latent_stage_has_spoken(study: Path) -> None:
+    tasks = tasks_of(study, small_settings(models=[QUICK]))
+    before = {task.name: tasks.key(task) for task in tasks.all}
+    path = tasks.run.folder / "latent" / "latent.tsv"
+    path.parent.mkdir()
+    keys = []
+    for text in ("model\testimate\na\t0.5\n", "model\testimate\na\t0.6\n"):
+        path.write_text(text)
+        after = {task.name: tasks.key(task) for task in tasks.all}
+        assert [name for name in after if after[name] != before[name]] == ["finish"]
+        keys.append(after["finish"])
+    assert keys[0] != keys[1]
+
+
 def test_a_task_that_is_forgotten_starts_afresh(study: Path) -> None:
     tasks = tasks_of(study, small_settings(models=[QUICK]))
     train, score = tasks.all[:2]
