@@ -162,3 +162,13 @@ def test_what_cannot_be_compared_is_one_sentence(rng):
         factors_of({"a": {"fold": "x"}, "b": {"fold": "y"}})
     with pytest.raises(NigraError, match="all models have the same"):
         factors_of({"a": {"unit": "slice"}, "b": {"unit": "slice"}})
+
+
+def test_the_interval_of_a_mean_ends_where_the_outcome_does(rng):
+    cells = table(rng, folds=2, seeds=2)
+    of_auc, of_rank = cell_means(cells, FACTORS, 0.3), cell_means(cells.assign(outcome="rank"), FACTORS, 0.3)
+    assert (of_rank["high"] > 1).any()  # two folds leave no small interval
+    assert (of_rank["low"] < 0).any()
+    np.testing.assert_array_equal(of_auc["low"], of_rank["low"].clip(lower=0))
+    np.testing.assert_array_equal(of_auc["high"], of_rank["high"].clip(upper=1))
+    np.testing.assert_array_equal(of_auc["estimate"], of_rank["estimate"])

@@ -20,6 +20,7 @@ from nigra.statistics.cells import Cell, Contrast, ValueTable, all_cells, checke
 from nigra.statistics.comparison import holm
 from nigra.statistics.crossed import Crossed, crossed_mean, mean_over
 from nigra.statistics.multiplicity import benjamini_hochberg
+from nigra.statistics.outcomes import outcome_of
 
 MAIN, INTERACTION = "main effect", "interaction"
 
@@ -94,12 +95,14 @@ def cell_means(cells: pd.DataFrame, factors: Mapping[str, list[str]], test_to_tr
     """
     rows = []
     for (outcome, detector), own in checked(cells, factors).groupby(["outcome", "detector"], sort=False):
-        table = ValueTable(own, factors)
+        table, (least, most) = ValueTable(own, factors), outcome_of(outcome).within
         for cell in all_cells(factors):
             models, collapsed = table.counts([cell])
+            found = asdict(crossed_mean(table.values(((cell, 1),)), test_to_train))
+            low, high = max(found["low"], least), min(found["high"], most)
             rows.append({
                 **dict(zip(factors, cell, strict=True)), "outcome": outcome, "detector": detector,
-                **asdict(crossed_mean(table.values(((cell, 1),)), test_to_train)),
+                **found, "low": low, "high": high,
                 "models": models, "collapsed": collapsed,
             })  # fmt: skip
     return pd.DataFrame(rows, columns=[*factors, *MEANS])
