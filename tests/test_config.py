@@ -229,7 +229,7 @@ def test_a_factorial_is_a_model_for_every_cell_and_seed(tmp_path: Path) -> None:
         ({"factors": {"a": {"NA": {"epochs": 3}, "y": {}}}}, "'NA' is no name of a factor or level"),
         ({"factors": {" a": {"x": {"epochs": 3}, "y": {}}}}, "' a' is no name of a factor or level"),
         ({"factors": {"a": {"x y": {"epochs": 3}, "x/y": {}}}}, "both called x-y_seed-3; give its levels names"),
-        ({"factors": {"a": {"x": {}, "y": {"unit": {"knd": "slice"}}}}}, "^cell y_seed-3 of the fac.*: unit.knd is"),
+        ({"factors": {"a": {"x": {}, "y": {"unit": {"knd": "slice"}}}}}, "^cell y_seed-3 .*: unit.knd is"),
         ({"factors": {"a": {"x" * 300: {"epochs": 3}, "y": {}}}}, "name: string should have at most 120"),
     ],
 )  # fmt: skip

@@ -121,7 +121,7 @@ def test_a_table_is_read_back_as_written(locations: Locations, tmp_path: Path) -
     np.testing.assert_array_equal(again.codes, own.codes)
     pd.testing.assert_frame_equal(again.table, own.table)
     np.save(tmp_path / "codes.npy", own.codes[1:])
-    with pytest.raises(NigraError, match="run `nigra latent` again"):
+    with pytest.raises(NigraError, match="run `nigra latent --overwrite`"):
         read_codes(tmp_path)
     (tmp_path / "codes.npy").unlink()
     with pytest.raises(NigraError, match="run `nigra latent` first"):

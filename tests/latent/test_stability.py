@@ -66,6 +66,15 @@ def test_shared_neighbours_by_hand(rng) -> None:
     assert shared_neighbours(np.array([[0.0], [1], [3], [7]]), np.array([[0.0], [9], [3], [4]]), 1) == 0.25
 
 
+@pytest.mark.parametrize("owners", [list("aabbccddeeff"), list("aaaaaaabbbbb")])
+def test_fewer_codes_than_judged_neighbours_are_judged_by_fewer(rng, owners) -> None:
+    settings = SETTINGS.model_copy(update={"judged_neighbours": 15})
+    found = stability(sheet(12, rng), owners, "pca", settings).set_index("measure")
+    null = found["null"]["subsamples: shared neighbours"]
+    assert 3 / 11 <= null <= 1
+    assert found["estimate"]["subsamples: shared neighbours"] >= null - 1e-9
+
+
 def test_too_few_codes_are_one_sentence(rng) -> None:
     with pytest.raises(NigraError, match="tsne needs 92 codes or more, but got 50"):
         stability(rng.normal(size=(50, 4)), SUBJECTS[:50], "tsne", SETTINGS)

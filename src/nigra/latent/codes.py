@@ -165,7 +165,7 @@ def read_codes(folder: Path) -> CodeTable:
     except (OSError, ValueError) as error:
         raise NigraError(f"{folder} has no readable code table ({error}); run `nigra latent` first.") from error
     if len(table) != len(codes):
-        raise NigraError(f"{folder} has {len(table)} rows and {len(codes)} codes; run `nigra latent` again.")
+        raise NigraError(f"{folder} has {len(table)} rows and {len(codes)} codes; run `nigra latent --overwrite`.")
     return CodeTable(table, codes)
 
 

@@ -71,7 +71,8 @@ def _compared(
     settings: EmbeddingSettings,
 ) -> Iterator[tuple[str, float, float]]:  # fmt: skip
     """Measure, value and chance value of each comparison, as its refit is done."""
-    k, rng = settings.judged_neighbours, np.random.default_rng(settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    k = min(settings.judged_neighbours, max(len(codes) // 4, 1))  # of few codes, all would be neighbours
     if len(codes) < method.fewest_codes:
         raise NigraError(
             f"{name} needs {method.fewest_codes} codes or more, but got {len(codes)}; sample more codes."
@@ -103,7 +104,7 @@ def _same_codes(
     """Two pictures of the same codes."""
     shuffled = other[rng.permutation(len(other))]
     yield f"{what}: residual", align(other, first).residual, align(shuffled, first).residual
-    yield f"{what}: shared neighbours", shared_neighbours(first, other, k), k / (len(first) - 1)
+    yield f"{what}: shared neighbours", shared_neighbours(first, other, k), min(k / (len(first) - 1), 1.0)
 
 
 def _projected(
@@ -124,7 +125,7 @@ def _projected(
     )
     yield "projection: error", error, chance
     near = _nearest(first[~out], first[out], k), _nearest(refit, projected, k)
-    yield "projection: shared neighbours", _overlap(*near), k / len(refit)
+    yield "projection: shared neighbours", _overlap(*near), min(k / len(refit), 1.0)
 
 
 def shared_neighbours(first: Points, second: Points, k: int) -> float:
@@ -134,7 +135,8 @@ def shared_neighbours(first: Points, second: Points, k: int) -> float:
 
 def _nearest(points: Points, queries: Float[ndarray, "q dimensions"] | None, k: int) -> ndarray:
     """Rows of the ``k`` points nearest to each query; to each point without itself where there are no queries."""
-    return NearestNeighbors(n_neighbors=k).fit(points).kneighbors(queries, return_distance=False)
+    there = len(points) - (queries is None)
+    return NearestNeighbors(n_neighbors=min(k, there)).fit(points).kneighbors(queries, return_distance=False)
 
 
 def _overlap(first: ndarray, second: ndarray) -> float:

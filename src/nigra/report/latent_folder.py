@@ -61,10 +61,10 @@ class LatentFolder:
         try:
             table = pd.read_parquet(path)
         except (OSError, ValueError) as error:
-            raise NigraError(f"{path} is damaged ({error}); run `nigra latent` again.") from error
+            raise NigraError(f"{path} is damaged ({error}); run `nigra latent --overwrite`.") from error
         missing = [name for name in _NEEDED if name not in table]
         if missing:
-            raise NigraError(f"{path} has no column {', '.join(missing)}; run `nigra latent` again.")
+            raise NigraError(f"{path} has no column {', '.join(missing)}; run `nigra latent --overwrite`.")
         return table
 
     @property
@@ -97,11 +97,11 @@ class LatentFolder:
         try:
             points = load_file(path)["points"].astype(np.float32)
         except (OSError, SafetensorError, KeyError) as error:
-            raise NigraError(f"{path} is damaged ({error}); run `nigra latent` again.") from error
+            raise NigraError(f"{path} is damaged ({error}); run `nigra latent --overwrite`.") from error
         if points.ndim != 2 or points.shape[0] != len(self.table) or points.shape[1] not in (2, 3):
             raise NigraError(
                 f"{path}: an embedding has 2 or 3 numbers for each of {len(self.table)} codes, but found shape "
-                f"{points.shape}; run `nigra latent` again."
+                f"{points.shape}; run `nigra latent --overwrite`."
             )
         return points
 
