@@ -95,7 +95,7 @@ def cell_means(cells: pd.DataFrame, factors: Mapping[str, list[str]], test_to_tr
     """
     rows = []
     for (outcome, detector), own in checked(cells, factors).groupby(["outcome", "detector"], sort=False):
-        table, (least, most) = ValueTable(own, factors), outcome_of(outcome).within
+        table, (least, most) = ValueTable(own, factors), outcome_of(str(outcome)).within
         for cell in all_cells(factors):
             models, collapsed = table.counts([cell])
             found = asdict(crossed_mean(table.values(((cell, 1),)), test_to_train))
