@@ -2,7 +2,7 @@
 
 import pytest
 
-from nigra.errors import Fault, FaultError, NigraError
+from nigra.errors import Fault, FaultError, NigraError, is_short_of_memory
 
 FAULT = Fault("sub-03", "sub-03_T1w.nii.gz", "a scan has finite values", "12 NaN voxels", "export it again")
 
@@ -11,6 +11,12 @@ def test_a_fault_is_one_sentence_with_subject_file_rule_found_and_remedy() -> No
     assert str(FAULT) == (
         "sub-03, sub-03_T1w.nii.gz: a scan has finite values, but found 12 NaN voxels; export it again."
     )
+
+
+def test_memory_that_ran_out_is_told_from_a_fault_of_ours() -> None:
+    assert is_short_of_memory(MemoryError())
+    assert is_short_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"))
+    assert not is_short_of_memory(RuntimeError("shapes do not match"))
 
 
 @pytest.mark.parametrize(

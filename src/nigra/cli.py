@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nigra import __version__
-from nigra.errors import SHORT_OF_MEMORY, Interrupted, NigraError, is_short_of_memory
+from nigra.errors import SHORT_OF_MEMORY, Interrupted, NigraError, is_short_of_memory, refused
 from nigra.flags import add_flags, flags_given
 
 DISCLAIMER = "Research use only, not a medical device."
@@ -37,22 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        print(f"nigra: {_refused(error)}", file=sys.stderr)
+        print(f"nigra: {refused(error)}", file=sys.stderr)
         return 2
     except (MemoryError, RuntimeError) as error:
         if not is_short_of_memory(error):
             raise
         print(f"nigra: {SHORT_OF_MEMORY}", file=sys.stderr)
         return 2
-
-
-def _refused(error: OSError) -> str:
-    """What the system refuses (a full disk, no permission, a file in a folder's place) as one sentence."""
-    where = f"{error.filename}: " if error.filename else ""
-    return (
-        f"{where}the system refuses to read or write ({error.strerror or error}); see to the path, its permissions "
-        "and the room on the disk, then give the same command again: what was done is kept."
-    )
 
 
 def build_parser() -> argparse.ArgumentParser:

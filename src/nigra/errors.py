@@ -45,6 +45,19 @@ class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """EX_TEMPFAIL of sysexits.h: a launcher starts a command that ends so again."""
 
 
+def refused(error: OSError) -> str:
+    """What the system refuses (a full disk, no permission, a file in a folder's place) as one sentence.
+
+    >>> refused(OSError(28, "No space left on device", "regions.tsv"))[:71]
+    'regions.tsv: the system refuses to read or write (No space left on devi'
+    """
+    where = f"{error.filename}: " if error.filename else ""
+    return (
+        f"{where}the system refuses to read or write ({error.strerror or error}); see to the path, its permissions "
+        "and the room on the disk, then give the same command again: what was done is kept."
+    )
+
+
 SHORT_OF_MEMORY = (
     "the machine has not enough memory for this; take a smaller batch, smaller units or narrower models, or fewer "
     "jobs at a time, then give the same command again: what was done is kept."

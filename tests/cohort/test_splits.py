@@ -161,7 +161,7 @@ def test_the_table_is_left_as_it_was(cohort: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(cohort, before)
 
 
-@pytest.mark.parametrize("harm", ["no columns", "half missing", "no age known"])
+@pytest.mark.parametrize("harm", ["no columns", "half missing", "no age known", "no sex known"])
 def test_controls_of_unknown_age_and_sex_are_split_too(harm: str) -> None:
     table = people(20, 4)
     if harm == "no columns":
@@ -169,7 +169,7 @@ def test_controls_of_unknown_age_and_sex_are_split_too(harm: str) -> None:
     elif harm == "half missing":
         table.loc[::2, "age"], table.loc[::3, "sex"] = np.nan, None
     else:
-        table["age"] = np.nan
+        table["age" if harm == "no age known" else "sex"] = np.nan
     draws = split(table, SplitSettings(draws=200))
     counts = pd.Series([name for draw in draws for name in draw.train]).value_counts()
     assert all(len(draw.train) == 15 for draw in draws)

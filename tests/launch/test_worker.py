@@ -69,6 +69,32 @@ def test_a_fault_of_ours_is_one_line_in_the_status_and_whole_in_the_log(
     assert "Traceback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            OSError(28, "No space left on device", "x.npy"),
+            "x.npy: the system refuses to read or write (No space left",
+        ),
+        (MemoryError(), "the machine has not enough memory for this; take a smaller batch"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            "the machine has not enough memory",
+        ),
+    ],
+)
+def test_a_full_disk_or_memory_is_told_in_a_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, reason: str
+) -> None:
+    def action(tick) -> None:
+        raise error
+
+    instead(monkeypatch, action)
+    assert work(run, NAME) == REFUSED
+    assert read_status(run.folder, NAME).reason.startswith(reason)
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_how_far_it_is_can_be_seen_from_outside(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "EVERY", 0.0)
     seen = []

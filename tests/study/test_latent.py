@@ -202,3 +202,16 @@ def test_the_command_line_says_what_is_done(study: Path, tmp_path: Path, capsys:
     assert "isbi2023-sae_untrained, draw-00: done before" in capsys.readouterr().out
     assert cli.main(["latent", str(study), "--config", str(path), "--run", "nothing", "--dry-run"]) == 2
     assert "is no run" in capsys.readouterr().err
+
+
+def test_pictures_of_earlier_codes_do_not_stay_beside_new_ones(study: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(study, tmp_path / "study")
+    other = {"places": 40, "per_subject": 0}
+    few = {"sample": other, "untrained": False, "models": ["isbi2023-sae"]}
+    folder = folder_of(copy)
+    before = len(load_file(folder / "embeddings" / "pca.safetensors")["points"])
+    latent(copy, run_settings(), settings(**few, embeddings={"methods": []}), ONE)
+    assert 0 < len(read_codes(folder).table) < before
+    assert not (folder / "embeddings").exists()
+    assert not (folder / "embeddings.tsv").exists()
+    assert (folder_of(copy, "mlcn2021-ae") / "embeddings" / "pca.safetensors").exists()

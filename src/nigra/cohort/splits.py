@@ -123,7 +123,7 @@ def _by_sex_and_age(controls: pd.DataFrame, rng: np.random.Generator) -> list[st
     keys = pd.DataFrame(
         {
             "id": shuffled["participant_id"].to_numpy(),
-            "sex": shuffled["sex"].fillna("").astype(str).to_numpy() if "sex" in shuffled else "",
+            "sex": shuffled["sex"].astype(object).fillna("").astype(str).to_numpy() if "sex" in shuffled else "",
             "age": pd.to_numeric(shuffled["age"], errors="coerce").to_numpy() if "age" in shuffled else np.nan,
         }
     )

@@ -13,7 +13,7 @@ from types import FrameType
 from filelock import FileLock, Timeout
 from rich.console import Console
 
-from nigra.errors import SHORT_OF_MEMORY, Interrupted, NigraError, is_short_of_memory
+from nigra.errors import SHORT_OF_MEMORY, Interrupted, NigraError, is_short_of_memory, refused
 from nigra.launch.status import State, Status, one_line, read_status, task_folder, write_status
 from nigra.study.locks import refuse_beside
 from nigra.study.progress import Steps
@@ -64,6 +64,8 @@ def _attempt(keeper: "_Keeper", tasks: Tasks, task: Task) -> int:
         return keeper.end("stopped", str(error), AGAIN)
     except KeyboardInterrupt:
         return keeper.end("stopped", "interrupted", ENDED_BY_USER)
+    except OSError as error:
+        return keeper.end("failed", refused(error), REFUSED)
     except Exception as error:
         if is_short_of_memory(error):
             return keeper.end("failed", SHORT_OF_MEMORY, REFUSED)

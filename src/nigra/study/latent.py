@@ -4,6 +4,7 @@
 weights, the negative control. ``runs/NAME/latent/latent.tsv`` gathers the numbers of all.
 """
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def _latent(folder: Path, spaces: list[Space], settings: LatentSettings, steps: 
             steps.skip(f"embeddings of {text}")
         else:
             with steps.step(f"embeddings of {text}") as tick:
+                _forget_embeddings(space.folder)
                 if settings.embeddings.methods:
                     embed_folder(space.folder, settings.embeddings, tick)
                 content = record("embed", settings.embeddings.model_dump(mode="json"))
@@ -95,6 +97,13 @@ def _latent(folder: Path, spaces: list[Space], settings: LatentSettings, steps: 
         save(latent_numbers_figure(table), folder / "figures" / "latent-numbers")
     draw_embeddings(spaces, steps)
     write_page(spaces, settings, steps)
+
+
+def _forget_embeddings(folder: Path) -> None:
+    """Remove what was made of earlier codes, or of methods no longer asked for: it would pass for that of these."""
+    for name in ("embeddings.json", "embeddings.tsv"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "embeddings", ignore_errors=True)
 
 
 def _gathered(spaces: list[Space], name: str) -> pd.DataFrame:
@@ -111,6 +120,7 @@ def _gathered(spaces: list[Space], name: str) -> pd.DataFrame:
 def examine(space: Space, tick: Tick) -> None:
     """Write the code table of a space, its numbers, its maps and what its decoder makes of codes in between."""
     (space.folder / "latent.json").unlink(missing_ok=True)
+    _forget_embeddings(space.folder)
     run, settings, people = space.run, space.settings, space.people
     coder = Coder(run, space.model, space.draw, space.untrained)
     locations, names = coder.locations(space.atlas), people["participant_id"].tolist()
