@@ -126,7 +126,6 @@ def test_a_signal_stops_it_for_another_time(
     status = read_status(run.folder, NAME)
     assert status.state == "stopped"
     assert number.name in status.reason
-    assert status.seconds < 5
     assert signal.getsignal(number) == before
 
 

@@ -1,11 +1,13 @@
 """The latent stage on a small study: codes as the model gives them, whose they are, resumed, and refused."""
 
+import io
 import shutil
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from rich.console import Console
 from safetensors.numpy import load_file
 
 from nigra import cli
@@ -215,3 +217,15 @@ def test_pictures_of_earlier_codes_do_not_stay_beside_new_ones(study: Path, tmp_
     assert not (folder / "embeddings").exists()
     assert not (folder / "embeddings.tsv").exists()
     assert (folder_of(copy, "mlcn2021-ae") / "embeddings" / "pca.safetensors").exists()
+    assert list(folder.glob("figures/embeddings-*")) == []
+
+
+def test_when_nothing_can_be_embedded_the_reason_is_said_and_the_numbers_stay(study: Path, tmp_path: Path) -> None:
+    copy, text = shutil.copytree(study, tmp_path / "study"), io.StringIO()
+    shutil.rmtree(copy / "runs/quick/latent")
+    asked = {"methods": ["tsne"], "perplexity": 99999}
+    wanted = settings(untrained=False, models=["isbi2023-sae"], embeddings=asked)
+    latent(copy, run_settings(), wanted, ONE, Console(file=text, width=200))
+    assert "No latent.html: tsne needs" in text.getvalue()
+    assert len(read_tsv(folder_of(copy) / "latent.tsv")) > 5
+    assert not (copy / "runs/quick/latent/latent.html").exists()
