@@ -8,6 +8,7 @@ from nigra.files import read_tsv
 from nigra.latent.codes import read_codes
 from nigra.latent.embed import read_points
 from nigra.latent.settings import LatentSettings
+from nigra.report.latent_folder import latent_folders
 from nigra.report.latent_page import PageSettings, build_latent_page
 from nigra.study.progress import Steps
 from nigra.study.spaces import Space
@@ -34,18 +35,31 @@ def embedding_figures(space: Space) -> dict[str, Figure]:
     return made
 
 
+def why_not(spaces: list[Space]) -> list[str]:
+    """Why embeddings were not made, each reason once."""
+    tables = [read_tsv(space.folder / "embeddings.tsv", ("embedding", "measure", "note")) for space in spaces]
+    return list(dict.fromkeys(note for own in tables for note in own.loc[own["measure"] == "not made", "note"]))
+
+
 def draw_embeddings(spaces: list[Space], steps: Steps) -> None:
     """Write the pictures of every space into its ``figures``."""
     with steps.step("pictures of embeddings") as tick:
         for number, space in enumerate(spaces):
+            for path in space.folder.glob("figures/embeddings-*"):  # of methods or codes that may be others now
+                path.unlink()
             for name, figure in embedding_figures(space).items():
                 save(figure, space.folder / "figures" / name)
             tick((number + 1) / len(spaces), space.label)
 
 
 def write_page(spaces: list[Space], settings: LatentSettings, steps: Steps) -> None:
-    """Write ``latent.html``, unless nothing is embedded."""
+    """Write ``latent.html``, unless nothing is embedded: then an earlier one goes, and why is said."""
     space = spaces[0]
+    if not any(each.embeddings for each in latent_folders(space.run.folder)):
+        (space.run.folder / "latent" / "latent.html").unlink(missing_ok=True)
+        for note in why_not(spaces) if settings.embeddings.methods else ():
+            steps.say(f"No latent.html: {note}")
+        return
     if not settings.embeddings.methods:
         return
     with steps.step("latent.html"):
