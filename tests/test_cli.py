@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,7 +28,10 @@ COMMANDS = (
     "score",
     "evaluate",
     "report",
+    "task",
     "simulate",
+    "latent",
+    "explore",
     "settings",
     "bench",
 )
@@ -145,8 +149,15 @@ def test_a_value_out_of_range_or_a_missing_source_is_one_line(
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(study: Path, capsys) -> None:
+    assert "an atlas lies in the space of the maps" in told(capsys, "run", str(study), "--dry-run")
+    labels = np.zeros((18, 19, 7), np.int16)
+    labels[4:8] = 3
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), study / "space-S_dseg.nii.gz")
+    (study / "space-S_dseg.tsv").write_text("index\tname\n3\tputamen\n")
+    file = study / "study.yaml"
+    file.write_text("atlas: {name: file, dseg: space-S_dseg.nii.gz}")
     before = list(files(study))
-    assert cli.main(["run", str(study), "--dry-run"]) == 0
+    assert cli.main(["run", str(study), "--config", str(file), "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     # 2 models x 10 draws, each on all training controls and without each of 3 folds
     assert lines == [
@@ -155,7 +166,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(study: Path, capsys)
         "evaluate: 1 to do, 0 of them done before",
         "report: 1 to do, 0 of them done before",
     ]
-    assert cli.main(["score", str(study), "--dry-run"]) == 0
+    assert cli.main(["score", str(study), "--config", str(file), "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines() == lines[1:2]
     assert list(files(study)) == before
 
