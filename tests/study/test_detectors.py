@@ -77,7 +77,7 @@ def test_scores_equal_a_detector_fitted_by_hand(study: Path) -> None:
     ):
         fit = next(f for f in run.fits(method.model, draw) if f.fold == part.fold)
         used = trained(run, fit)
-        scorer, source = Scorer(used.model, method.model.unit), Source.scaled(run.cohort, used.scaling)
+        scorer, source = Scorer(used.model, run.unit(method.model)), Source.scaled(run.cohort, used.scaling)
 
         def codes(names: list[str], scorer: Scorer = scorer, source: Source = source) -> np.ndarray:
             return np.stack([scorer.codes(source, int(run.cohort.rows([name])[0])) for name in names])
