@@ -12,7 +12,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[atlases,latent,dev,docs]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[atlases,harmonisation,latent,dev,docs]"
 	touch $(READY)
 
 demo: $(READY)
