@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 
 from nigra import __version__, cli
+from nigra.cli import tools
 from nigra.cohort.store import StoreWriter
 from nigra.errors import NigraError
+from nigra.flags import flags_given
 from nigra.preparation.settings import Execution, PrepareSettings
 
 COMMANDS = (
@@ -193,14 +195,14 @@ def test_a_users_mistake_is_one_line_and_our_bug_keeps_its_traceback(monkeypatch
     def stop(parsed: argparse.Namespace) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_settings", mistake)
+    monkeypatch.setattr(tools, "_settings", mistake)
     assert told(capsys, "settings") == "sub-03: a scan has finite values, but found NaN; export it again."
-    monkeypatch.setattr(cli, "_settings", stop)
+    monkeypatch.setattr(tools, "_settings", stop)
     assert cli.main(["settings"]) == 130
     assert "the same command goes on where it stopped" in capsys.readouterr().err
-    monkeypatch.setattr(cli, "_settings", full)
+    monkeypatch.setattr(tools, "_settings", full)
     assert told(capsys, "settings").startswith("a.npy: the system refuses to read or write (No space left")
-    monkeypatch.setattr(cli, "_settings", bug)
+    monkeypatch.setattr(tools, "_settings", bug)
     with pytest.raises(ZeroDivisionError):
         cli.main(["settings"])
 
@@ -217,7 +219,7 @@ def test_a_users_mistake_is_one_line_and_our_bug_keeps_its_traceback(monkeypatch
 )
 def test_flags_become_settings(arguments: list[str], expected: PrepareSettings) -> None:
     parsed = cli.build_parser().parse_args(["prepare", "SOURCE", "STUDY", *arguments])
-    assert cli.flags_given(parsed, PrepareSettings) == expected
+    assert flags_given(parsed, PrepareSettings) == expected
 
 
 def test_bids_app_words_are_kept() -> None:
@@ -225,7 +227,7 @@ def test_bids_app_words_are_kept() -> None:
         ["prepare", "SOURCE", "STUDY", "--participant-label", "01", "sub-02", "-w", "work"]
     )
     assert parsed.participant_labels == ["01", "sub-02"]
-    assert cli.flags_given(parsed, Execution).work == Path("work")
+    assert flags_given(parsed, Execution).work == Path("work")
 
 
 def test_settings_prints_every_setting(capsys: pytest.CaptureFixture) -> None:
