@@ -1,17 +1,14 @@
 """Put the report together: read the run, make tables and sentences, fill the page."""
 
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from nigra.files import write_text
 from nigra.provenance import hash_settings
 from nigra.report.analyses import analysis_tables
 from nigra.report.flow import cohort_flow
+from nigra.report.page import fill
 from nigra.report.pictures import find_pictures
 from nigra.report.sources import Sources, flatten, read_sources
 from nigra.report.tables import (
@@ -53,17 +50,13 @@ def build_report(run: Path) -> Path:
     Raises ``NigraError`` when the run folder is missing or one of its files cannot be read.
     """
     sources = read_sources(run)
-    environment = Environment(loader=PackageLoader("nigra.report", "."), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    page = environment.get_template("report.html").render(**contents(sources))
-    write_text(run / "report.html", page)
+    write_text(run / "report.html", fill("report.html", contents(sources)))
     return run / "report.html"
 
 
 def contents(sources: Sources) -> dict[str, Any]:
     """Everything the page shows."""
     pictures, missing_pictures = find_pictures(sources.run)
-    assets = files("nigra.report")
     provenance = sources.provenance
     return {
         "title": str(sources.settings.get("title") or f"Run {sources.run.name}"),
@@ -78,8 +71,6 @@ def contents(sources: Sources) -> dict[str, Any]:
         "pictures": pictures,
         "absent": sources.absent + [f"{stem}.png" for stem in missing_pictures],
         "tables": tables(sources),
-        "style": Markup(assets.joinpath("report.css").read_text(encoding="utf-8")),
-        "script": Markup(assets.joinpath("report.js").read_text(encoding="utf-8")),
     }
 
 

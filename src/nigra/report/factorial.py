@@ -1,18 +1,16 @@
 """The page of a factorial: the answer in words first, then pictures, tables, and what to be wary of."""
 
 from collections.abc import Hashable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from nigra.files import read_json, read_tsv, write_text
 from nigra.report.analyses import interval, note
 from nigra.report.build import date_words, provenance_tables
+from nigra.report.page import fill
 from nigra.report.pictures import Picture, embed
 from nigra.report.sources import read_sources
 from nigra.report.tables import Cell, Table, count, number, pairs, probability
@@ -41,9 +39,7 @@ def build_factorial_page(folder: Path) -> Path:
 
     One file for any browser, without network, as ``report.html``. The same folder gives the same bytes.
     """
-    environment = Environment(loader=PackageLoader("nigra.report", "."), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    write_text(folder / "factorial.html", environment.get_template("factorial.html").render(**contents(folder)))
+    write_text(folder / "factorial.html", fill("factorial.html", contents(folder)))
     return folder / "factorial.html"
 
 
@@ -55,7 +51,6 @@ def contents(folder: Path) -> dict[str, Any]:
     every = tuple(dict.fromkeys(name for own in levels.values() for name in own))
     table = {name: _read(folder / f"{name}.tsv", every) for name in
              ("factorial", "cells", "sweeps", "matching", "collapsed", "failed")}  # fmt: skip
-    assets = files("nigra.report")
     seeds = [(label, str(seed)) for label, seed in made["settings"]["seeds"].items()]
     return {
         "title": str(run.settings.get("title") or f"Factorial, run {made['settings']['run']}"),
@@ -78,8 +73,6 @@ def contents(folder: Path) -> dict[str, Any]:
         "tables": provenance_tables(run),
         "seeds": pairs("seeds", ("Model", "Seed"), seeds),
         "inputs": pairs("hashes", ("Input", "SHA-256"), [(str(k), str(v)) for k, v in made["inputs"].items()]),
-        "style": Markup(assets.joinpath("report.css").read_text(encoding="utf-8")),
-        "script": Markup(assets.joinpath("report.js").read_text(encoding="utf-8")),
     }
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy import ndarray
 
@@ -25,6 +24,7 @@ from nigra.errors import NigraError
 from nigra.files import read_json, write_text
 from nigra.regions import Atlas
 from nigra.report.latent_folder import PLACE, Column, LatentFolder, encode, latent_folders
+from nigra.report.page import fill
 from nigra.report.sources import is_synthetic
 from nigra.report.vendored import unpacked
 
@@ -144,13 +144,14 @@ def _page(
         joined([assets.joinpath(n).read_text("utf-8") for n in SCRIPTS]),
     ]
     safe = [re.sub("</(script)", r"<\\/\1", script, flags=re.IGNORECASE) for script in scripts]
-    environment = Environment(loader=PackageLoader("nigra.report", "."), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("latent_page.html").render(
-        title=title, style=Markup(style), scripts=[Markup(each) for each in safe], data=Markup(pack.text()),
-        content=Markup(json.dumps(content, allow_nan=False).replace("<", "\\u003c")),
-        policy=policy([style], safe), controls=len(cohort.group(CONTROL)), fewest=FEWEST,
-        synthetic=_synthetic(spaces[0].path.parents[4]), personal=settings.personal,
-    )  # fmt: skip
+    contents = {
+        "title": title, "style": Markup(style), "scripts": [Markup(each) for each in safe],
+        "data": Markup(pack.text()),
+        "content": Markup(json.dumps(content, allow_nan=False).replace("<", "\\u003c")),
+        "policy": policy([style], safe), "controls": len(cohort.group(CONTROL)), "fewest": FEWEST,
+        "synthetic": _synthetic(spaces[0].path.parents[4]), "personal": settings.personal,
+    }  # fmt: skip
+    return fill("latent_page.html", contents)
 
 
 def _synthetic(study: Path) -> bool:

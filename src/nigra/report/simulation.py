@@ -1,16 +1,14 @@
 """The page of a simulation: what each method finds of planted anomalies, in words, pictures and tables."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from nigra.files import read_json, read_tsv, write_text
 from nigra.report.build import date_words, provenance_tables
+from nigra.report.page import fill
 from nigra.report.pictures import Picture, embed
 from nigra.report.sources import TEXT, by_method, flatten, read_sources
 from nigra.report.tables import Cell, Table, count, number, pairs
@@ -41,10 +39,7 @@ def build_simulation_page(folder: Path) -> Path:
 
     One file for any browser, without network, as ``report.html``. The same folder gives the same bytes.
     """
-    environment = Environment(loader=PackageLoader("nigra.report", "."), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)  # fmt: skip
-    page = environment.get_template("simulation.html").render(**contents(folder))
-    write_text(folder / "simulation.html", page)
+    write_text(folder / "simulation.html", fill("simulation.html", contents(folder)))
     return folder / "simulation.html"
 
 
@@ -58,7 +53,6 @@ def contents(folder: Path) -> dict[str, Any]:
     path = folder / "advantage.tsv"
     ahead = by_method(read_tsv(path, (*TEXT, "shape", "size", "effect"))) if path.exists() else pd.DataFrame()
     run, settings = read_sources(folder.parent), made["settings"]
-    assets = files("nigra.report")
     return {
         "title": str(settings["title"] or f"Planted anomalies, run {settings['run']}"),
         "run": settings["run"],
@@ -77,8 +71,6 @@ def contents(folder: Path) -> dict[str, Any]:
         "settings": pairs("settings", ("Setting", "Value"), flatten(settings)),
         "tables": provenance_tables(run),
         "inputs": pairs("hashes", ("Input", "SHA-256"), [(str(k), str(v)) for k, v in made["inputs"].items()]),
-        "style": Markup(assets.joinpath("report.css").read_text(encoding="utf-8")),
-        "script": Markup(assets.joinpath("report.js").read_text(encoding="utf-8")),
     }  # fmt: skip
 
 
