@@ -140,7 +140,7 @@ class Board:
 def in_words(seconds: float) -> str:
     """A time in the units a person would say it in.
 
-    >>> in_words(8.4), in_words(200), in_words(9000)
+    >>> in_words(8.4), in_words(200.0), in_words(9000.0)
     ('8 s', '3 min', '2.5 h')
     """
     if seconds < 100:

@@ -134,7 +134,7 @@ def _as_name(levels: Iterable[str], seed: int) -> str:
     """The name of a model, and so of its folder.
 
     >>> _as_name(["x/y", "0.005"], 1), _as_name(["[4, 8]", "ä"], 0)
-    ('x-y_0.005_seed-1', 'cell--4--8-_-_seed-0')
+    ('x-y_0.005_seed-1', 'cell-4--8-_-_seed-0')
     """
     words = ["".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in each) for each in levels]
     name = "_".join([*words, f"seed-{seed}"])
