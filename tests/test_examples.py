@@ -2,14 +2,19 @@
 
 import re
 import runpy
+from math import prod
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from nigra.config import read_settings, settings_from
 from nigra.detection.calibration import CalibrationSettings
 from nigra.files import read_tsv
+from nigra.models.composition import describe
+from nigra.statistics.cells import factors_of
+from nigra.statistics.sweep import swept
 from nigra.study.evaluation_settings import AtlasSettings, EvaluationSettings
 from nigra.study.execution import Execution
 from nigra.study.pipeline import run_study
@@ -40,6 +45,37 @@ def test_first_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 )
 def test_study_files_are_read(path: Path) -> None:
     assert read_settings(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("stem", "factor", "among"),
+    [
+        ("sweep_alpha", "alpha", {"0", "0.005"}), ("sweep_code_size", "code_size", {"16"}),
+        ("sweep_beta", "beta", {"0", "1"}), ("sweep_patch_size", "patch_size", {"15"}),
+        ("controls", "controls", {"16"}),
+    ],
+)  # fmt: skip
+def test_each_sweep_is_a_curve(stem: str, factor: str, among: set[str]) -> None:
+    models = read_settings(EXAMPLES / f"{stem}.yaml").models
+    factors = factors_of({model.label: model.levels for model in models})
+    assert swept(factors) == [factor]
+    assert among < set(factors[factor])
+    assert len({model.model_copy(update={"seed": 0, "name": "", "levels": {}}) for model in models}) == len(
+        factors[factor]
+    )
+
+
+def test_patches_of_all_sizes_are_alike_in_all_else() -> None:
+    """As the file says of two channels: parameters, compression, voxels of an epoch and of a step."""
+    models = read_settings(EXAMPLES / "sweep_patch_size.yaml").models
+    found = []
+    for model in models:
+        shape = (model.unit.size, model.unit.size)
+        capacity, amounts = describe(model.composition, 2, shape), model.training_on(shape)
+        assert 10_500 < capacity["parameters"] < 11_150
+        assert 6 < capacity["compression"] < 6.5
+        found.append((prod(shape) * (amounts.units_per_subject or 0), prod(shape) * amounts.batch))
+    np.testing.assert_allclose(np.array(found) / found[0], 1, atol=0.02)
 
 
 def test_detectors_run_on_any_study(tmp_path: Path) -> None:
