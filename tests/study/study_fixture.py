@@ -27,16 +27,16 @@ def planted() -> np.ndarray:
     return region
 
 
-def make_study(folder: Path, controls: list[str] = CONTROLS) -> Path:
+def make_study(folder: Path, controls: list[str] = CONTROLS, patients: list[str] = PATIENTS) -> Path:
     """Write the store and the atlas; patients have a lower first channel in the planted region."""
     rng = np.random.default_rng(1)
     affine = np.diag([4.0, 4.0, 4.0, 1.0])
     affine[:3, 3] = [-36, -40, -12]
-    ids = controls + PATIENTS
+    ids = controls + patients
     participants = pd.DataFrame(
         {
             "participant_id": ids,
-            "group": ["control"] * len(controls) + ["patient"] * len(PATIENTS),
+            "group": ["control"] * len(controls) + ["patient"] * len(patients),
             "age": rng.integers(40, 80, len(ids)),
             "sex": (["M", "F"] * len(ids))[: len(ids)],
         }
@@ -46,7 +46,7 @@ def make_study(folder: Path, controls: list[str] = CONTROLS) -> Path:
     anatomy = 0.5 + 0.3 * np.sin(x / 3) * np.cos(y / 4 + z / 3)
     for row, name in enumerate(ids):
         volume = np.stack([anatomy, 1 - anatomy]) + 0.03 * rng.normal(size=(2, *SHAPE))
-        if name in PATIENTS:
+        if name in patients:
             volume[0, planted()] -= 0.4
         writer.write(row, volume.astype(np.float32))
     writer.close({})
