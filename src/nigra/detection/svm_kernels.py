@@ -20,8 +20,8 @@ from nigra.detection.kernel_matrix import (
     squared_norms,
 )
 from nigra.detection.svm_descent import DESCENTS, TURNS, gradient
-from nigra.detection.svm_responses import responses, start_without
-from nigra.detection.svm_solver import boundary, improve
+from nigra.detection.svm_responses import CHANGES, plain_start_without, start_without, sweep
+from nigra.detection.svm_solver import boundary, improve, optimal
 
 # numba's cache on disk does not notice that a function *imported* here has changed: after editing kernel_matrix,
 # svm_solver or svm_responses, delete __pycache__, or the old code goes on running inside these functions.
@@ -152,7 +152,7 @@ def leave_one_out(codes, weights, gammas, nu, tolerance, limit, scores, rhos):
     """Fill ``scores`` and ``rhos`` (n, locations): each control's by the machine refitted without it, gamma kept.
 
     One kernel matrix serves all n refits, and one solution with the total weight of n - 1 controls serves every
-    control that has no weight in it. Each other refit starts where the free weights' responses point.
+    control that has no weight in it. Each other refit starts where the answers of weights and gradients point.
     """
     for b in numba.prange((codes.shape[1] + BLOCK - 1) // BLOCK):
         leave_one_out_block(b, codes, weights, gammas, nu, tolerance, limit, scores, rhos)
@@ -167,7 +167,9 @@ def leave_one_out_block(b, codes, weights, gammas, nu, tolerance, limit, scores,
     x, norms, mean, K, bits, work = workspace(n, width, d)
     flat, power = K.ravel()[: n * width], bits.view(np.float32)
     a, G, up, low, gain, top, less, kept = work[0], work[1], work[2], work[3], work[4], work[5], work[6], work[7]
-    index, A = np.zeros(n, np.int64), np.zeros((n, width), np.float32)
+    P, state = np.zeros((n + 3, width), np.float32), np.zeros((5, width), np.float32)
+    y, lowest, highest, ones, sums = state[0], state[1], state[2], state[3], state[4]
+    room, changed = np.zeros((CHANGES + 4, width), np.float32), np.zeros(CHANGES, np.int64)
     for where in range(b * BLOCK, min((b + 1) * BLOCK, locations)):
         if not gammas[where] > F(0):
             for i in range(n):
@@ -178,13 +180,19 @@ def leave_one_out_block(b, codes, weights, gammas, nu, tolerance, limit, scores,
             less[j] = weights[where, j] * F(n - 1) / F(n)
         gradient(K, n, less, kept)
         improve(K, n, less, kept, top, total, up, low, gain, DESCENTS, TURNS, tolerance, limit)
-        count = responses(K, n, less, top, index, A)
+        answers = sweep(K, n, less, kept, top, P, y, lowest, highest, ones, sums)
         for i in range(n):
             top[i] = F(0)
             if less[i] > F(0):
-                start_without(i, n, less, index, count, A, K[i], top, total, a)
+                followed = answers and start_without(
+                    i, n, less, P, y, lowest, highest, F(0.4) * tolerance, top, total, room, changed, a
+                )
+                if not followed:
+                    plain_start_without(i, n, less, top, total, a)
                 gradient(K, n, a, G)
-                improve(K, n, a, G, top, total, up, low, gain, 0, TURNS, tolerance, limit)
+                if not (followed and optimal(a, G, top, tolerance)):
+                    descents = 0 if followed else DESCENTS
+                    improve(K, n, a, G, top, total, up, low, gain, descents, TURNS, tolerance, limit)
                 scores[i, where], rhos[i, where] = G[i], boundary(n, a, G, top, total)[0]
             else:  # leaving out what has no weight changes nothing
                 scores[i, where], rhos[i, where] = kept[i], boundary(n, less, kept, top, total)[0]
