@@ -1,4 +1,4 @@
-"""The table of answers against inverses by numpy; starts against the optimum that libsvm finds without a control."""
+"""The table of answers against inverses by numpy; starts against the optimum libsvm finds without a control."""
 
 import numpy as np
 import pytest

@@ -1,8 +1,8 @@
 """Where a refit without one control starts: how weights and gradients answer when it is taken away, compiled.
 
 While the same weights lie at their bounds, the optimum is linear in the weight removed; where one reaches a bound,
-or a gradient pulls one off it, it changes sides, and the optimum is linear again. ``sweep`` makes the table of these
-answers once per location; ``start_without`` walks along it, mostly two or three changes, each a few vector
+or a gradient pulls one off it, it changes sides, and the optimum is linear again. ``sweep`` makes the table of
+these answers once per location; ``start_without`` walks along it, mostly two or three changes, each a few vector
 operations. This is the parametric form of the principal pivoting method (Cottle, Pang & Stone 1992, chapter 4). It
 decides only how long a refit takes, never what it finds.
 
