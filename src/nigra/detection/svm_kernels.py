@@ -10,6 +10,7 @@ from typing import no_type_check
 import numba
 import numpy as np
 
+from nigra.detection.compiled import forget_older
 from nigra.detection.kernel_matrix import (
     GIVEN,
     centre,
@@ -22,9 +23,6 @@ from nigra.detection.kernel_matrix import (
 from nigra.detection.svm_descent import DESCENTS, TURNS, gradient
 from nigra.detection.svm_responses import CHANGES, plain_start_without, start_without, sweep
 from nigra.detection.svm_solver import boundary, improve, optimal
-
-# numba's cache on disk does not notice that a function *imported* here has changed: after editing kernel_matrix,
-# svm_solver or svm_responses, delete __pycache__, or the old code goes on running inside these functions.
 
 F = np.float32
 BLOCK = 64
@@ -215,3 +213,6 @@ def vectors(n, width):
     for j in range(n):
         made[5, j] = F(1)
     return made
+
+
+forget_older(fit)  # everything above has the code of other modules inside
