@@ -171,6 +171,16 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(study: Path, capsys)
     assert cli.main(["score", str(study), "--config", str(file), "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines() == lines[1:2]
     assert list(files(study)) == before
+    effect = "{kind: multiply, name: damage, strengths: [0.1, 0.2]}"
+    planted = f"planted: {{shapes: [{{kind: sphere, sizes: [8]}}], effects: [{effect}], subjects: 1}}"
+    file.write_text(f"{file.read_text()}\n{planted}")
+    assert cli.main(["run", str(study), "--config", str(file), "--dry-run"]) == 0
+    # 2 models and the maps themselves, 10 draws, 2 strengths
+    assert capsys.readouterr().out.splitlines() == [
+        *lines[:2],
+        "plant: 60 to do, 0 of them done before",
+        *lines[2:],
+    ]
 
 
 def test_too_few_controls_are_refused_before_anything_is_written(study: Path, tmp_path: Path, capsys) -> None:

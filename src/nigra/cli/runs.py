@@ -47,7 +47,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.dry_run:
         check(Run(parsed.study, settings, execution), stages)
         for stage, total, done in plan(parsed.study, settings):
-            if stage in stages:
+            if ("evaluate" if stage == "plant" else stage) in stages:
                 print(f"{stage}: {total} to do, {done} of them done before")
         return 0
     if getattr(parsed, "launcher", "none") != "none":

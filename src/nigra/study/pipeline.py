@@ -20,6 +20,7 @@ from nigra.study.refusals import refuse_untrainable
 from nigra.study.run import Run, cores
 from nigra.study.score import is_scored, methods_of, models_of, score_all
 from nigra.study.settings import RunSettings
+from nigra.study.simulate import to_do
 from nigra.study.train import all_fits, is_trained, train_all
 from nigra.training import limit_threads
 from nigra.training.parallel import rank_of_start
@@ -126,7 +127,10 @@ def count_steps(run: Run, stages: tuple[str, ...]) -> int:
 
 
 def plan(study: Path, settings: RunSettings) -> list[tuple[str, int, int]]:
-    """What a run would do: stage, steps in all, steps already done. Nothing is trained or scored."""
+    """What a run would do: stage, steps in all, steps already done. Nothing is trained or scored.
+
+    ``plant`` counts volumes, where the settings ask for planted anomalies.
+    """
     run = Run(study, settings)
     fits = all_fits(run)
     pairs = [(model, draw) for model in models_of(run) for draw in run.draws]
@@ -135,6 +139,18 @@ def plan(study: Path, settings: RunSettings) -> list[tuple[str, int, int]]:
     return [
         ("train", len(fits), sum(trained)),
         ("score", len(pairs), sum(scored)),
+        *([("plant", *_plantings(run, all(scored)))] if settings.planted else []),
         ("evaluate", 1, int((run.folder / "evaluation.tsv").exists())),
         ("report", 1, int((run.folder / "report.html").exists())),
     ]
+
+
+def _plantings(run: Run, scored: bool) -> tuple[int, int]:
+    """Planted volumes in all, over models, and those scored before; places are known once everything is scored."""
+    assert run.settings.planted is not None
+    planted = Plan(run, run.settings.planted)
+    if scored:
+        each = to_do(run.study, run.settings, planted.settings)
+        return sum(total for _, total, _ in each), sum(done for _, _, done in each)
+    strengths = sum(len(effect.strengths) for effect in planted.settings.effects)
+    return len(models_of(run)) * len(planted.targets) * strengths, 0
