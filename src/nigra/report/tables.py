@@ -82,8 +82,9 @@ def evaluation_table(evaluation: pd.DataFrame) -> Table:
 
     All measures of the whole brain, those of ``BRIEF`` elsewhere.
     """
-    heads = ("Model", "Region", "Measure", "Estimate", "95 % interval", "Chance median", "Chance 95 %", "p", "q",
-             "p, any region", "SD over draws", "Draws", "Controls", "Patients", "Note")  # fmt: skip
+    heads = ("Model", "Region", "Measure", "Estimate", "95 % interval", "Chance median", "Chance 95 %",
+             "Chance 99 %", "p", "q", "p, any region", "SD over draws", "Draws", "Controls", "Patients",
+             "Note")  # fmt: skip
     rows = []
     shown = evaluation[evaluation["measure"].isin(BRIEF) | (evaluation["region"] == WHOLE)]
     for row in shown.to_dict("records"):
@@ -94,12 +95,12 @@ def evaluation_table(evaluation: pd.DataFrame) -> Table:
         rows.append([
             Cell(str(row.get("model", ""))), Cell(str(row["region"])),
             Cell(measure, mark="optimistic" if optimistic else ""), number(row["estimate"]), interval,
-            number(row.get("null_median")), number(row.get("null_95")), probability(row.get("p")),
-            probability(row.get("q")), probability(row.get("p_max")), number(row.get("sd")),
-            count(row.get("draws")), count(row.get("controls")), count(row.get("patients")),
+            number(row.get("null_median")), number(row.get("null_95")), number(row.get("null_99")),
+            probability(row.get("p")), probability(row.get("q")), probability(row.get("p_max")),
+            number(row.get("sd")), count(row.get("draws")), count(row.get("controls")), count(row.get("patients")),
             Cell("" if pd.isna(note) or (optimistic and str(note).startswith("optimistic")) else str(note)),
         ])  # fmt: skip
-    return Table("evaluation", heads, rows, frozenset(range(3, 14)), long=True)
+    return Table("evaluation", heads, rows, frozenset(range(3, 15)), long=True)
 
 
 def region_table(regions: pd.DataFrame, names: dict[str, str]) -> Table:
