@@ -79,7 +79,7 @@ def test_kill_9_of_the_launcher_and_the_same_command_gives_the_same_answer(
 ) -> None:
     study = make_study(tmp_path)
     process = started(study, settings(), "run")
-    wait_for(lambda: any((study / "runs/quick/tasks").glob(f"{kind}_*.json")))
+    wait_for(lambda: any((study / "runs/quick/tasks").glob(f"{kind}_*.json")), 300)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (study / "runs/quick/factorial").exists()

@@ -87,8 +87,8 @@ def paragraph(rows: pd.DataFrame) -> list[str]:
         widest = max(known, key=lambda row: row["high"] - row["low"])
         sentences.append(
             "That one factor's effect depends on another was not shown "
-            f"({_several(len(known), 'interaction')} looked at); the widest interval, {_pair(widest)}, is "
-            f"{_between(widest)}."
+            f"({_several(len(known), 'interaction')} looked at); the {'widest ' * (len(known) > 1)}interval, "
+            f"{_pair(widest)}, is {_between(widest)}."
         )
     return sentences
 
