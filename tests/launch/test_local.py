@@ -69,7 +69,9 @@ def test_a_failed_model_costs_the_others_nothing(tmp_path: Path) -> None:
 def started(study: Path, settings: RunSettings, command: str = "train") -> subprocess.Popen[str]:
     """The command itself, in a process of its own."""
     own = {"models"} if settings.factorial else set()  # cells are the models of their run
-    (study / "study.yaml").write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude=own)))
+    (study / "study.yaml").write_text(
+        yaml.safe_dump(settings.model_dump(mode="json", exclude=own), sort_keys=False)
+    )
     line = [sys.executable, "-m", "nigra", command, str(study), "--config", str(study / "study.yaml")]
     line += ["--launcher", "local", "--jobs", "2", "--threads", "1", "--device", "cpu"]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
