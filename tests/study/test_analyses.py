@@ -118,6 +118,16 @@ def test_what_cannot_be_asked_is_told_before_the_training(
     assert not (folder / "runs").exists()
 
 
+def test_a_stage_that_could_not_be_rated_is_unknown_as_a_covariate_too(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study")
+    path = folder / "cohort" / "participants.tsv"
+    people = pd.read_csv(path, sep="\t")
+    people["hoehn_yahr"] = [np.nan] * len(CONTROLS) + [1, 2, 101, 2]
+    people.to_csv(path, sep="\t", index=False, na_rep="n/a")
+    known = covariates_of(Run(folder, settings(evaluation={"covariates": ["hoehn_yahr"]})))
+    np.testing.assert_array_equal(known["hoehn_yahr"].to_numpy()[len(CONTROLS) :], [1, 2, np.nan, 2])
+
+
 def test_a_column_named_twice_is_refused() -> None:
     for name in ("covariates", "adjust_for"):
         with pytest.raises(NigraError, match="age is named 2 times"):

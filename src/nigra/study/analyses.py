@@ -19,6 +19,7 @@ from nigra.regions import WHOLE_BRAIN, Atlas, neuromorphometrics_tissues
 from nigra.statistics.adjustment import adjust
 from nigra.statistics.balance import balance
 from nigra.statistics.calibration_panel import false_positives
+from nigra.statistics.clinical import stages
 from nigra.statistics.comparison import compare
 from nigra.statistics.confounds import confounds
 from nigra.statistics.covariates import read_covariates, subject_scores
@@ -100,9 +101,11 @@ def covariates_of(run: Run) -> pd.DataFrame:
 
 
 def _columns(run: Run) -> pd.DataFrame:
-    """All that the study knows of its subjects and their scans."""
-    quality = run.study / "quality.tsv"
-    return read_covariates(run.cohort.participants, read_tsv(quality) if quality.exists() else None)
+    """All that the study knows of its subjects and their scans; a stage that could not be rated is unknown."""
+    quality, people = run.study / "quality.tsv", run.cohort.participants
+    if (stage := run.settings.evaluation.disease.stage) in people:
+        people = people.assign(**{stage: stages(people[stage])})
+    return read_covariates(people, read_tsv(quality) if quality.exists() else None)
 
 
 def compared_scores(run: Run, regions: pd.DataFrame) -> pd.DataFrame:
