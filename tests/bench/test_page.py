@@ -50,6 +50,14 @@ def test_a_missed_goal_stands_in_words(content) -> None:
     assert "Not reached, 1 of 1 goals:\n\n- A fast thing: 50 times slow, goal 60." in text
 
 
+def test_what_was_measured_another_day_says_so(content) -> None:
+    other = {**content["machine"], "processor": "Another", "cores": 64}
+    content["comparisons"][0]["measured"] = {"created": "2031-01-31T00:00:00+00:00", "machine": other}
+    text = page(content)
+    assert "- measured on 2031-01-31, Another, 64 cores, 2 threads, nigra 9.9, load average 0.5 after it" in text
+    assert "measured on" not in page(content | {"comparisons": content["comparisons"][1:]})
+
+
 def test_tiny_sizes_are_no_result(content) -> None:
     text = page(content | {"quick": True})
     assert "measure nothing" in text

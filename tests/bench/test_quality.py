@@ -14,6 +14,13 @@ def test_it_judges_distances_and_agrees_with_scikit_learn() -> None:
     assert found.largest_difference == pytest.approx(0, abs=1e-9)
     assert found.sizes["seconds for 20000 codes"] == pytest.approx(20_000**2 / found.ours.rate, abs=0.01)
     assert found.goals.rate == pytest.approx(20_000**2 / 8)
+    assert quality.memory_of(lambda: np.zeros(25_000_000)) == pytest.approx(0.2, rel=0.01)
+
+
+def test_too_much_memory_would_be_noticed(monkeypatch) -> None:
+    monkeypatch.setattr(quality, "memory_of", lambda call: 1.7)
+    (found,) = quality.measure(quick=True)
+    assert any("GB 1.7, goal 1" in sentence for sentence in missed(found))
 
 
 def test_a_difference_would_be_noticed(monkeypatch) -> None:

@@ -47,12 +47,37 @@ def test_all_goes_through_the_names_and_an_interruption_keeps_what_was_measured(
     assert list(dict.fromkeys(comparison["benchmark"] for comparison in kept)) == list(NAMES[:-1])
 
 
+def test_a_file_keeps_what_was_measured_before_of_other_benchmarks(stand_ins, tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "a.json"
+    monkeypatch.setattr(run, "NAMES", ("ocsvm", "loo"))  # so that all does not end with the interruption
+    monkeypatch.setattr(run, "describe", lambda: {"processor": "first"})
+    run_bench("embedding", path=path)
+    before = json.loads(path.read_text())
+    monkeypatch.setattr(run, "describe", lambda: {"processor": "second"})
+    run_bench("all", path=path)
+    held = json.loads(path.read_text())
+    assert [each["benchmark"] for each in held["comparisons"]] == ["ocsvm"] * 2 + ["loo"] * 2 + ["embedding"] * 2
+    assert (held["command"], held["machine"]) == ("nigra bench all", {"processor": "second"})
+    of_the_first = {"created": before["created"], "machine": {"processor": "first"}}
+    assert [each.get("measured") for each in held["comparisons"]] == [None] * 4 + [of_the_first] * 2
+    monkeypatch.setattr(run, "describe", lambda: {"processor": "third"})
+    run_bench("loo", path=path)
+    held = json.loads(path.read_text())
+    assert (held["command"], held["machine"]) == ("nigra bench all", {"processor": "second"})
+    machines = [
+        each["measured"]["machine"]["processor"] if "measured" in each else "" for each in held["comparisons"]
+    ]
+    assert machines == ["", "", "third", "third", "first", "first"]
+    content = run_bench("all", quick=True, path=path)  # toy sizes are not mixed with measured ones
+    assert json.loads(path.read_text()) == json.loads(json.dumps(content))
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
         ("ocvsm", "did you mean ocsvm\\?"),
         ("al", "did you mean all\\?"),
-        ("xyz", "choose one of ocsvm, .*, cost, paper, all"),
+        ("xyz", "choose one of ocsvm, .*, cost, embedding, paper, all"),
     ],
 )
 def test_an_unknown_name_is_one_sentence(name: str, sentence: str, stand_ins) -> None:

@@ -3,8 +3,11 @@
 A benchmark is a module here with ``measure(quick, tick) -> list[Comparison]``, named in ``NAMES``.
 """
 
-NAMES = ("ocsvm", "loo", "dense", "gather", "train", "mixture", "quality", "embedding", "cost")
+NAMES = ("ocsvm", "loo", "dense", "gather", "train", "mixture", "quality", "cost")
 """What ``nigra bench all`` measures, in this order; each can be named alone."""
+
+LONG = "embedding"
+"""A million codes, only by its name: it takes far longer than all others."""
 
 PAPER = "paper"
 """Paper scale, only by its name: it needs a GPU."""

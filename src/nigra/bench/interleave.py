@@ -35,12 +35,14 @@ class Goals:
     """Limits that a comparison is held against; what is left out is not judged.
 
     ``ratio`` gives, by the name of a peer, how many times as fast ours must be; ``rate`` the least work per
-    second of ours; ``difference`` the most that results may differ.
+    second of ours; ``difference`` the most that results may differ; ``most``, by the name of one of the sizes, the
+    largest it may be.
     """
 
     ratio: dict[str, Number] = field(default_factory=dict)
     rate: Number | None = None
     difference: Number | None = None
+    most: dict[str, Number] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,9 @@ def missed(comparison: Comparison) -> list[str]:
             found.append(f"{reached[0]:.3g} times {name}, goal {least:g}")
     if goals.rate is not None and comparison.ours.rate < goals.rate:
         found.append(f"{comparison.ours.rate:.3g} {comparison.work} a second, goal {goals.rate:.3g}")
+    for name, most in goals.most.items():
+        if not float(comparison.sizes[name]) <= most:
+            found.append(f"{name} {comparison.sizes[name]}, goal {most:g}")
     if goals.difference is not None:
         difference = comparison.largest_difference
         if difference is None or not difference <= goals.difference:

@@ -60,7 +60,7 @@ def page(content: dict[str, Any]) -> str:
 
 
 def _how(content: dict[str, Any]) -> str:
-    loads = [comparison["load_average"] for comparison in content["comparisons"]]
+    loads = [each["load_average"] for each in content["comparisons"] if "measured" not in each]
     known = [load for load in loads if load is not None]
     load = f", {number(min(known))} to {number(max(known))} after the benchmarks" if known else ""
     first, versions = machine_lines(content["machine"])
@@ -119,10 +119,22 @@ def _details(content: dict[str, Any]) -> str:
         lines.append(f"- {sizes(comparison)}")
         if comparison["difference_of"]:
             lines.append(f"- largest difference of {comparison['difference_of']}")
+        if "measured" in comparison:
+            lines.append(f"- {_at(comparison)}")
         sides = [comparison["ours"], *comparison["peers"]]
         lines += [f"- {side['name']}: {side['note']}" for side in sides if side["note"]]
         lines.append("")
     return "\n".join(lines)
+
+
+def _at(comparison: dict[str, Any]) -> str:
+    """When and where a benchmark was measured that is not of the same day as the others."""
+    machine, load = comparison["measured"]["machine"], comparison["load_average"]
+    after = "" if load is None else f", load average {number(load)} after it"
+    return (
+        f"measured on {comparison['measured']['created'][:10]}, {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['threads']} threads, nigra {machine['versions']['nigra']}{after}"
+    )
 
 
 def _cost(content: dict[str, Any]) -> str:

@@ -6,12 +6,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from nigra.bench import NAMES, PAPER
+from nigra.bench import LONG, NAMES, PAPER
 from nigra.bench.interleave import as_json
 from nigra.bench.machine import describe, load_average
 from nigra.errors import NigraError
-from nigra.files import write_json
+from nigra.files import read_json, write_json
 from nigra.study.progress import Steps
+
+ORDER = (*NAMES, LONG, PAPER)
+"""Every benchmark, as files and pages list them."""
 
 
 def chosen(name: str) -> tuple[str, ...]:
@@ -25,11 +28,10 @@ def chosen(name: str) -> tuple[str, ...]:
     """
     if name == "all":
         return NAMES
-    known = (*NAMES, PAPER)
-    if name in known:
+    if name in ORDER:
         return (name,)
-    near = difflib.get_close_matches(name, (*known, "all"), n=1)
-    remedy = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(known)}, all."
+    near = difflib.get_close_matches(name, (*ORDER, "all"), n=1)
+    remedy = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(ORDER)}, all."
     raise NigraError(f"there is no benchmark {name!r}; {remedy}")
 
 
@@ -38,9 +40,10 @@ def run_bench(
 ) -> dict[str, Any]:
     """Measure, and write JSON to ``path`` after each benchmark, so that an interruption loses only the last.
 
-    Returns what is written: command, time (UTC), machine, comparisons (``interleave.as_json``).
+    What the file holds of other benchmarks stays in it (``merged``). Returns what was measured: command, time
+    (UTC), machine, comparisons (``interleave.as_json``).
     """
-    names = chosen(name)
+    names, earlier = chosen(name), _earlier(path, quick)
     steps = steps or Steps(total=len(names))
     content: dict[str, Any] = {
         "command": f"nigra bench {name}" + (" --quick" if quick else ""),
@@ -55,5 +58,36 @@ def run_bench(
         kept = {"benchmark": each, "load_average": load_average()}
         content["comparisons"] += [as_json(comparison) | kept for comparison in found]
         if path:
-            write_json(path, content)
+            write_json(path, merged(earlier, content))
     return content
+
+
+def merged(earlier: dict[str, Any] | None, content: dict[str, Any]) -> dict[str, Any]:
+    """Everything just measured, and of an earlier file the benchmarks that were not.
+
+    The file speaks of the last time all were asked for; a comparison measured at another time carries ``measured``,
+    its own time and machine.
+    """
+    if earlier is None:
+        return content
+    head = content if content["command"].startswith("nigra bench all") else earlier
+    done = {each["benchmark"] for each in content["comparisons"]}
+    found = [_dated(each, content, head) for each in content["comparisons"]]
+    found += [_dated(each, earlier, head) for each in earlier["comparisons"] if each["benchmark"] not in done]
+    found.sort(key=lambda each: ORDER.index(each["benchmark"]) if each["benchmark"] in ORDER else len(ORDER))
+    return {**head, "comparisons": found}
+
+
+def _dated(comparison: dict[str, Any], of: dict[str, Any], head: dict[str, Any]) -> dict[str, Any]:
+    """With the time and machine it was measured at, where these are not those of the file."""
+    if of is head and "measured" not in comparison:
+        return comparison
+    return {"measured": {"created": of["created"], "machine": of["machine"]}, **comparison}
+
+
+def _earlier(path: Path | None, quick: bool) -> dict[str, Any] | None:
+    """What the file holds; None without one, or where one of the two shows only that benchmarks run (``quick``)."""
+    if path is None or not path.exists():
+        return None
+    content: dict[str, Any] = read_json(path)
+    return content if content.get("quick") == quick and "comparisons" in content else None

@@ -35,11 +35,11 @@ def _settings(parsed: argparse.Namespace) -> None:
 
 def add_bench(commands: Any) -> None:
     """``nigra bench``."""
-    from nigra.bench import NAMES, PAPER
+    from nigra.bench import LONG, NAMES, PAPER
 
     text = "time nigra against other software, in turns in one process; the ratio comes first"
     parser = command(commands, "bench", _bench, text)
-    names = f"{', '.join(NAMES)}; all; or {PAPER}, which needs a GPU"
+    names = f"{', '.join(NAMES)}; all; or {LONG}, which takes long, or {PAPER}, which needs a GPU"
     parser.add_argument("name", metavar="NAME", help=f"what to measure: {names}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found there")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works; no result")
