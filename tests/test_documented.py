@@ -58,10 +58,12 @@ TESTED_ELSEWHERE = {
     "statistics/test_factorial_words": ["statistics/outcomes"],
     "statistics/test_permutation": ["statistics/permutation_kernels"],
     "study/test_analyses": ["study/analysis_figures"],
+    "study/test_latent_study": ["report/latent_study"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
     "study/test_factorial": ["study/factorial_cells", "study/outdated"],
     "study/test_latent": [
         "study/latent_pictures",
+        "study/latent_views",
         "latent/settings",
         "study/coding",
         "study/gathering",

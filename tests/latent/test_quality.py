@@ -43,6 +43,26 @@ def test_the_numbers_are_those_of_the_definitions(n: int, d: int, k: int, rng) -
     assert min(means) < 0.99
 
 
+@pytest.mark.parametrize(("n", "k"), [(150, 15), (61, 4)])
+def test_the_numbers_are_those_of_zadu(n: int, k: int, rng) -> None:
+    """Independent (Jeon et al. 2023), of the mean and of every code; its LCMC is recall less chance."""
+    pytest.importorskip("zadu", reason="zadu is not installed; make install brings it")
+    from zadu.measures import local_continuity_meta_criteria, spearman_rho, trustworthiness_continuity
+
+    codes = rng.normal(size=(n, 8))
+    points = codes[:, :2] + 0.5 * rng.normal(size=(n, 2))
+    found = neighbourhoods(codes, points, k)
+    means, each = trustworthiness_continuity.measure(codes, points, k=k, return_local=True)
+    np.testing.assert_allclose(found.trustworthiness, each["local_trustworthiness"], atol=1e-12)
+    np.testing.assert_allclose(found.continuity, each["local_continuity"], atol=1e-12)
+    assert found.trustworthiness.mean() == pytest.approx(means["trustworthiness"])
+    kept = local_continuity_meta_criteria.measure(codes, points, k=k)["lcmc"]
+    assert found.recall.mean() - found.chance()[2] == pytest.approx(kept)
+    rho = spearman_rho.measure(codes, points)["spearman_rho"]
+    assert rank_correlation(codes, points, pairs=n * n)[0] == pytest.approx(rho)
+    assert 0.5 < means["trustworthiness"] < 0.99
+
+
 def test_far_from_the_origin_nothing_changes(rng, monkeypatch) -> None:
     codes = rng.normal(size=(80, 4))
     points = rng.normal(size=(80, 2))

@@ -20,6 +20,7 @@ from nigra.study import latent as stage
 from nigra.study.coding import Coder, with_fresh_weights
 from nigra.study.execution import Execution
 from nigra.study.latent import latent, spaces_of, to_do
+from nigra.study.latent_views import Placed, agreement
 from nigra.study.pipeline import run_study
 from nigra.study.run import Run
 from nigra.study.score import methods_of, read_scores
@@ -218,6 +219,74 @@ def test_pictures_of_earlier_codes_do_not_stay_beside_new_ones(study: Path, tmp_
     assert not (folder / "embeddings.tsv").exists()
     assert (folder_of(copy, "mlcn2021-ae") / "embeddings" / "pca.safetensors").exists()
     assert list(folder.glob("figures/embeddings-*")) == []
+
+
+def test_subjects_are_laid_out_by_their_codes_and_patients_lie_apart(study: Path) -> None:
+    codes, found = read_codes(folder_of(study)), read_tsv(folder_of(study) / "subjects.tsv")
+    assert set(found["participant_id"]) == set(CONTROLS) | set(PATIENTS)
+    block, _ = codes.block(sorted(found["participant_id"]))
+    flat = block.reshape(len(block), -1).astype(float)
+    apart = np.sqrt(((flat[:, None] - flat[None]) ** 2).sum(axis=2) / block.shape[1])
+    np.fill_diagonal(apart, np.inf)
+    ordered = found.sort_values("participant_id")
+    np.testing.assert_allclose(ordered["nearest"], apart.min(axis=1), rtol=1e-4)
+    assert (folder_of(study) / "figures" / "subjects.png").stat().st_size > 5_000
+    own = found.set_index("participant_id")
+    patients, controls = own.loc[PATIENTS, "axis_1"], own.loc[CONTROLS, "axis_1"]
+    assert max(patients.min() - controls.max(), controls.min() - patients.max()) > 0, "planted, in the same place"
+
+
+def test_places_are_tighter_in_codes_than_places_at_random(study: Path) -> None:
+    found = read_tsv(folder_of(study) / "places.tsv", ("region",))
+    codes = read_codes(folder_of(study))
+    rows = (codes.table["design"] == PLACES).to_numpy()
+    table, values = codes.table[rows], codes.codes[rows].astype(float)
+    assert len(found) == 60
+    one = found.iloc[7]
+    here = values[(table[["x", "y", "z"]] == one[["x", "y", "z"]].to_numpy(dtype=float)).all(axis=1)]
+    assert len(here) == one["subjects"] == 15
+    assert one["spread_codes"] == pytest.approx(np.sqrt(here.var(axis=0, ddof=1).sum()), rel=1e-4)
+    assert found["relative_codes"].median() < 0.8
+    assert {"relative_pca", "way_pca", "apart_pca", "way_codes"} <= set(found)
+    assert (found["apart_pca"] <= found["way_pca"] + 1e-6).all()
+    assert (folder_of(study) / "figures" / "places.png").stat().st_size > 5_000
+    slices = read_tsv(folder_of(study, "mlcn2021-ae") / "places.tsv", ("region",))
+    assert slices["x"].isna().all()
+    assert (slices["subjects"] == 15).all()
+
+
+def test_models_are_compared_and_a_shuffled_picture_stands_beside_the_others(study: Path) -> None:
+    folder = study / "runs/quick/latent"
+    effects = read_tsv(folder / "study" / "effects.tsv", ("measure", "factor", "level"))
+    learnt = effects[(effects["factor"] == "training") & (effects["measure"] == "place R2")].iloc[0]
+    table = read_tsv(folder / "latent.tsv", ("model", "measure")).set_index(["measure", "model"])["estimate"]
+    means = [
+        np.nanmean([table["place R2", f"{model}{twin}"] for model in ("mlcn2021-ae", "isbi2023-sae")])
+        for twin in ("", "_untrained")
+    ]
+    assert learnt["estimate"] == pytest.approx(means[0] - means[1])
+    assert "one fold" in str(learnt["note"])
+    assert (folder / "study" / "study.html").stat().st_size > 20_000
+    assert (folder_of(study) / "figures" / "embeddings-shuffled.png").exists()
+    # a patch and a slice share no place: nothing to lay over one another
+    assert read_tsv(folder / "agreement.tsv").empty
+
+
+def test_spaces_agree_as_far_as_they_were_made_to(study: Path, rng: np.random.Generator) -> None:
+    run = Run(study, run_settings(), ONE)
+    space = next(each for each in spaces_of(run, settings()) if each.label == "isbi2023-sae")
+    own = Placed.read(space)
+    turn = np.linalg.qr(rng.normal(size=(own.points["codes"].shape[1],) * 2))[0]
+    order = rng.permutation(len(own.table))[10:]
+    turned = Placed(
+        own.table.iloc[order].reset_index(drop=True),
+        {"codes": own.points["codes"][order] @ turn + 3, "pca": rng.normal(size=(len(order), 2))},
+    )
+    found = agreement({"a": own, "b": turned}).set_index("space")
+    assert found.loc["codes", "residual"] < 1e-4
+    assert found.loc["codes", "null"] > 0.9
+    assert found.loc["pca", "residual"] > 0.9  # negative control: a picture of noise
+    assert (found["codes"] == len(order)).all()
 
 
 def test_when_nothing_can_be_embedded_the_reason_is_said_and_the_numbers_stay(study: Path, tmp_path: Path) -> None:

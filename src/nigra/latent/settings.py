@@ -1,11 +1,15 @@
 """What is asked of the latent spaces of a run: which codes are kept, what is measured, what is drawn."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from nigra.latent.embedding_settings import EmbeddingSettings
 from nigra.latent.measured import Resampling
 from nigra.latent.probes import ProbeSettings
 from nigra.latent.tightness import Metric
+
+RunName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
 class _Settings(BaseModel):
@@ -60,9 +64,7 @@ class LatentPageSettings(_Settings):
 class LatentSettings(_Settings):
     """Everything that changes the results of `nigra latent`."""
 
-    run: str = Field(
-        "run", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="the trained run whose models are examined"
-    )
+    run: RunName = Field("run", description="the trained run whose models are examined")
     title: str = Field("", description="one line on top of the page; empty: the run's name")
     models: list[str] = Field([], description="models examined, by name; none: all of the run")
     draws: int | None = Field(1, ge=1, description="draws of the run that are used, from the first; null: all")
@@ -70,6 +72,10 @@ class LatentSettings(_Settings):
         True, description="each model also with fresh weights, as the negative control of every picture and number"
     )
     sample: SampleSettings = Field(SampleSettings(), description="the code table")
+    beside: list[RunName] = Field(
+        [], description="other runs of the study, examined before and of the same draws, whose models are compared "
+        "with those of this one",
+    )  # fmt: skip
     metric: Metric = Field("euclidean", description="distance of the tightness map: euclidean or cosine")
     bootstrap: int = Field(500, ge=100, description="subject resamplings behind each interval")
     permutations: int = Field(1000, ge=100, description="permuted groups behind the null of separability")
@@ -87,6 +93,8 @@ class LatentSettings(_Settings):
     def _models_once(self) -> "LatentSettings":
         if len(set(self.models)) < len(self.models):
             raise ValueError(f"models: {max(self.models, key=self.models.count)} stands twice; name each once")
+        if self.run in self.beside or len(set(self.beside)) < len(self.beside):
+            raise ValueError("beside: names each other run once, and not the run itself")
         if not self.sample.training and self.embeddings.methods and self.embeddings.fitted_on == "train":
             raise ValueError(
                 "embeddings are fitted on training controls; set sample.training: true, or methods: []"

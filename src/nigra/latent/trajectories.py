@@ -56,7 +56,7 @@ def paths(
     rows = table.loc[known, [*PLACE, "participant_id", along]].reset_index(drop=True)
     rows["step"] = rows["participant_id"].map(step)
     axes = [f"p{axis}" for axis in range(points.shape[1])]
-    rows[axes] = points[known]
+    rows = pd.concat([rows, pd.DataFrame(points[known], columns=axes)], axis=1)  # wide codes are many columns
     found = rows.groupby([*PLACE, "step"], dropna=False)
     means = found[[along, *axes]].mean()
     means.insert(0, "subjects", found["participant_id"].nunique())

@@ -1,7 +1,8 @@
 """Stage latent: the latent space of every model of a run as a code table, with numbers, pictures and embeddings.
 
 ``runs/NAME/latent/MODEL/draw-NN`` is one latent space; ``MODEL_untrained`` is the same network with fresh
-weights, the negative control. ``runs/NAME/latent/latent.tsv`` gathers the numbers of all.
+weights, the negative control. ``runs/NAME/latent/latent.tsv`` gathers the numbers of all, ``agreement.tsv`` says
+how far spaces are one another's, ``study`` what the models differ in.
 """
 
 import shutil
@@ -32,6 +33,8 @@ from nigra.study.coding import Coder
 from nigra.study.execution import Execution
 from nigra.study.gathering import gather
 from nigra.study.latent_pictures import draw_embeddings, write_page
+from nigra.study.latent_study import study_of, tested_to_trained
+from nigra.study.latent_views import Placed, agreement, write_views
 from nigra.study.progress import Steps, between
 from nigra.study.run import Run, cores
 from nigra.study.score import is_scored, methods_of, read_scores
@@ -59,7 +62,7 @@ def latent(
             limit_threads(run.execution.threads or cores())
             for path in folder.glob("**/.writing-*"):  # left by a killed process; the lock says that nobody writes
                 path.unlink()
-            _latent(folder, spaces, settings, Steps(console, 2 * len(spaces) + 3))
+            _latent(folder, spaces, settings, Steps(console, 2 * len(spaces) + 5))
     except Timeout as error:
         raise NigraError(f"{run.folder} is in use by another nigra; wait for it.") from error
     return folder
@@ -95,6 +98,18 @@ def _latent(folder: Path, spaces: list[Space], settings: LatentSettings, steps: 
             write_tsv(folder / name, _gathered(spaces, name))
         table = read_tsv(folder / "latent.tsv", ("model", "measure", "note"))
         save(latent_numbers_figure(table), folder / "figures" / "latent-numbers")
+    with steps.step("subjects and places") as tick:
+        placed: dict[str, Placed] = {}
+        for number, space in enumerate(spaces):
+            own = write_views(space)
+            if not space.untrained:
+                placed[f"{space.label}, draw-{space.draw.draw:02d}"] = own
+            tick((number + 1) / (len(spaces) + 1), space.label)
+        write_tsv(folder / "agreement.tsv", agreement(placed))
+    with steps.step("models compared"):
+        others = [folder.parent.parent / name for name in settings.beside]
+        if not study_of(folder.parent, tested_to_trained(spaces), others):
+            steps.say("One model, one draw: nothing to compare.")
     draw_embeddings(spaces, steps)
     write_page(spaces, settings, steps)
 

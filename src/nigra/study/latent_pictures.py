@@ -1,5 +1,6 @@
 """Pictures of latent spaces, each with its numbers beside it, and the page that links codes and brain."""
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from nigra.figures.embedding import embedding_panels, stability_panels
@@ -16,6 +17,10 @@ from nigra.study.spaces import Space
 COLOURS = {"region": "region", "group": "group", "y_mm": "place"}
 """Columns of the code table that colour embeddings, and what the pictures are called."""
 
+SHUFFLED = ("region", "y_mm")
+"""Columns of which the first that a table has also colours the embeddings with the places of other codes: a
+negative control for the eye, in which whatever order is seen is made by the eye and the method."""
+
 
 def embedding_figures(space: Space) -> dict[str, Figure]:
     """The embeddings of one space in each of ``COLOURS`` it knows, and how far refits agree, by name."""
@@ -30,6 +35,10 @@ def embedding_figures(space: Space) -> dict[str, Figure]:
         f"embeddings-{called}": embedding_panels(points, table[column], numbers, space.settings.seed)
         for column, called in COLOURS.items() if column in table and table[column].nunique() > 1
     }  # fmt: skip
+    for column in [name for name in SHUFFLED if name in table and table[name].nunique() > 1][:1]:
+        order = np.random.default_rng(space.settings.seed).permutation(len(table))
+        places = table[column].iloc[order].reset_index(drop=True).rename(f"{column} of another code (shuffled)")
+        made["embeddings-shuffled"] = embedding_panels(points, places, numbers, space.settings.seed)
     if numbers["measure"].str.match("seeds|subsamples|projection").any():
         made["embeddings-stability"] = stability_panels(numbers)
     return made

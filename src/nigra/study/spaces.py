@@ -24,7 +24,7 @@ from nigra.study.train import trained
 UNTRAINED = "_untrained"
 """Behind a model's name: the same network with fresh weights."""
 
-_ELSEWHERE = {"run", "title", "models", "draws", "untrained", "embeddings", "page"}
+_ELSEWHERE = {"run", "title", "models", "draws", "untrained", "beside", "embeddings", "page"}
 """Settings that the numbers of one space do not depend on."""
 
 _SUBJECT = ("participant_id", "group", "set", "age", "sex", "site")
