@@ -62,6 +62,22 @@ def test_finds_a_change_that_hides_in_broad_variation(grid: Grid, fitted: LocalC
     assert plain < 0.87
 
 
+def test_balls_of_several_sizes_find_a_change_that_one_size_misses(grid: Grid) -> None:
+    """A single voxel says little of a ball of 6 mm."""
+    controls, new = draw(grid, 1, 30), draw(grid, 2, 12)
+    at = np.zeros(SHAPE, bool)
+    at[7, 7, 5] = True
+    inside = at[grid.mask]
+    new[:, inside] -= 0.12
+
+    def rank(detector: LocalChange) -> float:
+        scores = score_map_values(detector.fit(controls), new)
+        return float((scores[:, ~inside] < scores[:, inside]).mean())
+
+    assert rank(LocalChange(grid)) > 0.99
+    assert rank(LocalChange(grid, diameters_mm=(6.0,))) < 0.75
+
+
 def test_finds_nothing_where_nothing_is(grid: Grid, fitted: LocalChange) -> None:
     """The same places in other people: between places the evidence for health differs, and is meant to."""
     _, inside = planted(grid, draw(grid, 2, 12), 0.0)
@@ -141,7 +157,7 @@ def test_the_bayes_factor_is_a_ratio_of_densities() -> None:
 def test_without_a_grid_each_location_is_by_itself(grid: Grid) -> None:
     codes, new = draw(grid, 1, 20)[:, :50], draw(grid, 2, 5)[:, :50]
     alone = LocalChange().fit(codes)
-    assert alone.weights_.shape == (1, 1, 50)
+    assert alone.weights_.shape == (1, 3, 1, 50)
     some = LocalChange().fit(codes[:, 7:9]).score_samples(new[:, 7:9])
     np.testing.assert_allclose(some, alone.score_samples(new)[:, 7:9], rtol=1e-5)
     away = np.abs(new - codes.mean(axis=0))[..., 0]
@@ -158,6 +174,9 @@ def test_mistakes_are_sentences(grid: Grid) -> None:
         LocalChange(grid).fit(draw(grid, 1, 2))
     with pytest.raises(NigraError, match="ridge is 0; give a number above 0"):
         LocalChange(grid, ridge=0.0).fit(draw(grid, 1, 5))
+    for diameters in ((), (0.0, 4.0)):
+        with pytest.raises(NigraError, match=r"diameters_mm is \[.*\]; give one or more numbers above 0"):
+            LocalChange(grid, diameters_mm=diameters).fit(draw(grid, 1, 5))
 
 
 def test_a_clone_has_the_same_grid(grid: Grid) -> None:

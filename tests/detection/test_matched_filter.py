@@ -56,26 +56,27 @@ def test_covariances_are_pooled_over_controls_and_neighbours(
 def test_filters_solve_the_normal_equations(
     frame: Frame, maps: np.ndarray, window: np.ndarray, rng: np.random.Generator
 ) -> None:
-    change = rng.normal(size=(len(window), len(frame.index))).astype(np.float32)
+    changes = rng.normal(size=(2, len(window), len(frame.index))).astype(np.float32)
     ours = Window.of(frame, window)
     products = ours.products(maps, POOLING) / np.float32(SUBJECTS)
-    found = ours.filters(products, frame.index, change, RIDGE)
-    for location in (3, len(frame.index) - 1):
+    found = ours.filters(products, frame.index, changes, RIDGE)
+    for shape, location in ((0, 3), (1, 3), (1, len(frame.index) - 1)):
         place = np.array(np.unravel_index(frame.index[location], frame.mask.shape))
         covariance = plain_covariance(maps, frame, window, place) / SUBJECTS + RIDGE * np.eye(len(window))
-        expected = np.linalg.solve(covariance, change[:, location])
-        expected /= expected @ change[:, location]
-        np.testing.assert_allclose(found[:, location], expected, rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose((found * change).sum(axis=0), 1, rtol=1e-4)
-    some = ours.filters(products, frame.index[5:8], change[:, 5:8], RIDGE)
-    np.testing.assert_allclose(some, found[:, 5:8], rtol=1e-5)
+        change = changes[shape, :, location]
+        expected = np.linalg.solve(covariance, change)
+        expected /= expected @ change
+        np.testing.assert_allclose(found[shape, :, location], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose((found * changes).sum(axis=1), 1, rtol=1e-4)
+    some = ours.filters(products, frame.index[5:8], changes[..., 5:8], RIDGE)
+    np.testing.assert_allclose(some, found[..., 5:8], rtol=1e-5)
 
 
 def test_where_nothing_can_change_the_filter_is_silent(frame: Frame, maps: np.ndarray, window: np.ndarray) -> None:
     ours, at = Window.of(frame, window), frame.index[:2]
-    change = np.zeros((len(window), 2), np.float32)
-    change[3, 1] = 1
-    found = ours.filters(ours.products(maps, POOLING), at, change, RIDGE)
+    change = np.zeros((1, len(window), 2), np.float32)
+    change[0, 3, 1] = 1
+    found = ours.filters(ours.products(maps, POOLING), at, change, RIDGE)[0]
     assert (found[:, 0] == 0).all()
     assert (found[:, 1] != 0).any()
 
@@ -92,7 +93,7 @@ def test_no_other_filter_separates_better(rng: np.random.Generator) -> None:
 
     middle = (window == 0).all(axis=1).astype(np.float32)[:, None]
     ours = Window.of(frame, window)
-    weights = ours.filters(ours.products(noise(200), POOLING) / np.float32(200), at, middle, 0.001)
+    weights = ours.filters(ours.products(noise(200), POOLING) / np.float32(200), at, middle[None], 0.001)[0]
     new = noise(400)
 
     def quality(some: np.ndarray) -> float:

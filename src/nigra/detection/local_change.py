@@ -5,16 +5,16 @@ a boundary a little to one side, a wider sulcus. Such variation extends over nei
 small lesion does not. ``LocalChange`` looks for changes of the size and strength one looks for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import reduce
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.ndimage import find_objects
 
 from nigra.detection.detector import Detector, as_float32, contamination_offset
-from nigra.detection.matched_filter import Window
+from nigra.detection.matched_filter import Shapes, Window
 from nigra.detection.neighbourhood import Frame, Grid
 from nigra.errors import NigraError
 from nigra.shapes import Codes, CodeScores
@@ -25,25 +25,25 @@ _SLAB_BYTES = 2**31
 
 
 class LocalChange(Detector):
-    """Minus the log Bayes factor of a change of a ball around each location, darker or brighter.
+    """Minus the log Bayes factor of a change of a ball around each location, small or larger, darker or brighter.
 
     1. z = (code - mean) / sd by the controls at the same location, blurred by a Gaussian of ``blur_mm``: real
        changes have no sharper edges, and a filter told nothing of that would live on them.
-    2. change = filter of the z around the location (``matched_filter``): how much a ball of ``diameter_mm`` has
-       changed, beyond what its surroundings, up to ``window_mm`` away, let one expect.
+    2. change = filter of the z around the location (``matched_filter``): how much a ball has changed, beyond what
+       its surroundings, up to ``window_mm`` away, let one expect; once for each of ``diameters_mm``.
     3. Bayes factor of "changed by an amount ~ N(0, ``effect``^2)" against "healthy": with t = change / its sd in
        controls and d = ``effect`` / that sd, Student-t densities of variance 1 + d^2 and 1. It is high only where
        changes of that size can be seen; a z-score spends its false positives where they cannot.
-    4. Mean Bayes factor over the balls a location may belong to (Gaussian of ``sharing_mm``), and over the d
-       features: each is looked at on its own.
+    4. Mean Bayes factor over the balls a location may belong to (Gaussian of ``sharing_mm``), over the diameters,
+       and over the d features: each is looked at on its own.
 
     Left-out scores of the controls, and the sd of the change, come of filters fitted without their fold, and of z
     by the mean and sd of all others.
 
     Args:
         grid: where locations lie; None: nowhere near each other, each is judged by itself.
-        diameter_mm: of the ball that changes.
-        effect: size of the changes looked for, in the units of the codes (0.04 of intensities scaled to 0-1).
+        diameters_mm: of the balls that may change; one smaller than a voxel is the voxel itself.
+        effect: size of the changes looked for, in the units of the codes (0.08 of intensities scaled to 0-1).
         blur_mm: standard deviation of the Gaussian of step 1.
         window_mm: radius of the window.
         spacing_mm: distance of the window's points along each axis.
@@ -55,17 +55,19 @@ class LocalChange(Detector):
         floor: smallest sd, in units of the codes.
         contamination: share of left-out controls' scores below ``offset_``.
 
-    Fitted: ``mean_``, ``sd_``, ``spread_`` (locations, d) and ``weights_`` (d, p, locations), float32; ``spread_``
-    is the sd of the change. A location where controls agree, or one has a NaN, has no score.
+    Fitted: ``mean_``, ``sd_`` (locations, d), ``spread_`` (d, diameters, locations), the sd of the change, and
+    ``weights_`` (d, diameters, p, locations), float32. A location where controls agree, or one has a NaN, has no
+    score.
     """
 
     def __init__(
-        self, grid: Grid | None = None, diameter_mm: float = 6.0, effect: float = 0.04, blur_mm: float = 2.0,
-        window_mm: float = 9.0, spacing_mm: float = 4.0, pooling_mm: float = 3.0, sharing_mm: float = 1.8,
-        ridge: float = 0.02, folds: int = 3, tails: float = 6.0, floor: float = 0.01, contamination: float = 0.02,
+        self, grid: Grid | None = None, diameters_mm: Sequence[float] = (1.0, 4.0, 6.0), effect: float = 0.08,
+        blur_mm: float = 1.0, window_mm: float = 4.0, spacing_mm: float = 2.0, pooling_mm: float = 3.0,
+        sharing_mm: float = 1.8, ridge: float = 0.006, folds: int = 3, tails: float = 6.0, floor: float = 0.01,
+        contamination: float = 0.02,
     ) -> None:  # fmt: skip
         self.grid = grid
-        self.diameter_mm = diameter_mm
+        self.diameters_mm = diameters_mm
         self.effect = effect
         self.blur_mm = blur_mm
         self.window_mm = window_mm
@@ -91,20 +93,21 @@ class LocalChange(Detector):
         n, locations, d = codes.shape
         self.grid_ = self._checked_grid(n, locations)
         self.window_ = self.grid_.ball(self.window_mm, self.spacing_mm)
-        self.ball_ = self.grid_.ball(self.diameter_mm / 2)
-        self.mean_, self.sd_, self.spread_ = (np.empty((locations, d), np.float32) for _ in range(3))
-        self.weights_ = np.empty((d, len(self.window_), locations), np.float32)
-        answers = np.empty((d, n, locations), np.float32)
+        self.balls_ = [self.grid_.ball(diameter / 2) for diameter in self.diameters_mm]
+        self.mean_, self.sd_ = (np.empty((locations, d), np.float32) for _ in range(2))
+        self.spread_ = np.empty((d, len(self.balls_), locations), np.float32)
+        self.weights_ = np.empty((d, len(self.balls_), len(self.window_), locations), np.float32)
+        answers = np.empty((d, len(self.balls_), n, locations), np.float32)
         for feature in range(d):
             for piece, wide, own in self._slabs():
                 here = slice(wide.start + own.start, wide.start + own.stop)
-                answers[feature, :, here] = self._fit_slab(
+                answers[feature, :, :, here] = self._fit_slab(
                     as_float32(codes[:, wide, feature : feature + 1]), piece, own, here, feature
                 )
                 if tick:
                     tick((feature + here.stop / locations) / d, f"{here.stop}/{locations} locations")
         self._frame = Frame(self.grid_, self._border())
-        self.leave_one_out_ = np.stack([self._weigh(answers[:, subject]) for subject in range(n)])
+        self.leave_one_out_ = np.stack([self._weigh(answers[:, :, subject]) for subject in range(n)])
         self.offset_ = contamination_offset(self.leave_one_out_, self.contamination)
 
     def _checked_grid(self, n: int, locations: int) -> Grid:
@@ -118,14 +121,16 @@ class LocalChange(Detector):
             )
         if self.folds < 2:
             raise NigraError(f"folds is {self.folds}; give 2 or more.")
-        for name in ("diameter_mm", "effect", "window_mm", "ridge", "tails", "floor"):
+        if not self.diameters_mm or min(self.diameters_mm) <= 0:
+            raise NigraError(f"diameters_mm is {list(self.diameters_mm)}; give one or more numbers above 0.")
+        for name in ("effect", "window_mm", "ridge", "tails", "floor"):
             if not getattr(self, name) > 0:
                 raise NigraError(f"{name} is {getattr(self, name):g}; give a number above 0.")
         return grid
 
     def _border(self) -> ndarray:
         """Voxels around the box that steps may lead to."""
-        return np.abs(np.concatenate([self.window_, self.ball_])).max(axis=0)
+        return np.abs(np.concatenate([self.window_, *self.balls_])).max(axis=0)
 
     def _slabs(self) -> Iterator[tuple[Grid, slice, slice]]:
         """Pieces of the grid whose pooled products fit the memory allowed."""
@@ -138,34 +143,39 @@ class LocalChange(Detector):
 
     def _fit_slab(
         self, codes: Float[ndarray, "n_subjects wide 1"], piece: Grid, own: slice, here: slice, feature: int
-    ) -> Float[ndarray, "n_subjects own"]:
+    ) -> Float[ndarray, "n_balls n_subjects own"]:
         """Fit one feature of the own locations of a piece; gives the changes of the controls there."""
         mean, sd, z = _left_out_z(codes[:, :, 0], self.floor)
         frame = Frame(piece, self._border())
         maps = np.stack([frame.blur(frame.volume(np.nan_to_num(each)), self.blur_mm) for each in z])
         at, window = frame.index[own], Window.of(frame, self.window_)
-        # what a change of the ball by 1 does to the blurred z at the points of the window
-        carried = frame.kernel(self.blur_mm, self.window_[None] - self.ball_[:, None]).astype(np.float32)
-        unit = frame.volume(np.nan_to_num(1 / sd)).ravel()
-        change = carried.T @ unit[at + frame.flat(self.ball_)[:, None]]
+        changes = self._changes(frame, at, sd)
         folds = [slice(k, None, self.folds) for k in range(min(self.folds, len(z)))]
         products = [window.products(maps[fold], self.pooling_mm) for fold in folds]
-        total, answers = reduce(np.add, products), np.empty((len(z), len(at)), np.float32)
+        total, answers = reduce(np.add, products), np.empty((len(changes), len(z), len(at)), np.float32)
         for fold, theirs in zip(folds, products, strict=True):
             np.subtract(total, theirs, out=theirs)
             theirs /= len(z) - len(z[fold])
-            weights = window.filters(theirs, at, change, self.ridge)
-            answers[fold] = [window.apply(weights, each, at) for each in maps[fold]]
-        spread = np.sqrt((answers**2).mean(axis=0))
+            for ball, weights in enumerate(window.filters(theirs, at, changes, self.ridge)):
+                answers[ball, fold] = [window.apply(weights, each, at) for each in maps[fold]]
+        spread = np.sqrt((answers**2).mean(axis=1))
         # a control's own change is no part of the spread it is held against
-        left = np.sqrt(np.maximum(len(z) * spread**2 - answers**2, 1e-12) / (len(z) - 1))
-        answers *= spread / left
+        left = np.sqrt(np.maximum(len(z) * spread[:, None] ** 2 - answers**2, 1e-12) / (len(z) - 1))
+        answers *= spread[:, None] / left
         spread[spread == 0] = np.inf  # a place that cannot change says nothing
         self.mean_[here, feature], self.sd_[here, feature] = mean[own], sd[own]
-        self.spread_[here, feature] = spread
+        self.spread_[feature][:, here] = spread
         total /= len(z)
-        self.weights_[feature][:, here] = window.filters(total, at, change, self.ridge)
+        self.weights_[feature][..., here] = window.filters(total, at, changes, self.ridge)
         return answers
+
+    def _changes(self, frame: Frame, at: Int[ndarray, " own"], sd: Float[ndarray, " wide"]) -> Shapes:
+        """What a change of each ball by 1 does to the blurred z at the points of the window."""
+        unit, found = frame.volume(np.nan_to_num(1 / sd)).ravel(), []
+        for ball in self.balls_:
+            carried = frame.kernel(self.blur_mm, self.window_[None] - ball[:, None]).astype(np.float32)
+            found.append(carried.T @ unit[at + frame.flat(ball)[:, None]])
+        return np.stack(found)
 
     def _score_all(self, codes: Codes, tick: Tick | None) -> CodeScores:
         scores = np.empty(codes.shape[:2], np.float32)
@@ -175,16 +185,18 @@ class LocalChange(Detector):
             known = np.isfinite(z).all(axis=1)
             z[~known] = 0
             maps = (self._frame.blur(self._frame.volume(each), self.blur_mm) for each in z.T)
-            answers = [window.apply(w, map_, at) for w, map_ in zip(self.weights_, maps, strict=True)]
-            scores[subject] = np.where(known, self._weigh(np.stack(answers)), np.nan)
+            answers = [
+                [window.apply(w, map_, at) for w in own] for own, map_ in zip(self.weights_, maps, strict=True)
+            ]
+            scores[subject] = np.where(known, self._weigh(np.array(answers)), np.nan)
             if tick:
                 tick((subject + 1) / len(codes), f"{subject + 1}/{len(codes)} subjects")
         return scores
 
-    def _weigh(self, answers: Float[ndarray, "d n_locations"]) -> Float[ndarray, " n_locations"]:
-        """Minus the log of the mean Bayes factor over features and neighbouring balls; NaN where nothing varies."""
-        spread = self.spread_.T
-        factor = np.exp(log_bayes_factor(answers / spread, self.effect / spread, self.tails)).mean(axis=0)
+    def _weigh(self, answers: Float[ndarray, "d n_balls n_locations"]) -> Float[ndarray, " n_locations"]:
+        """Minus the log of the mean Bayes factor over features and balls around; NaN where nothing varies."""
+        expected = self.effect / self.spread_
+        factor = np.exp(log_bayes_factor(answers / self.spread_, expected, self.tails)).mean(axis=(0, 1))
         shared = self._frame.blur(self._frame.volume(factor), self.sharing_mm).ravel()[self._frame.index]
         return np.where(np.isfinite(self.sd_).all(axis=1), -np.log(shared), np.nan).astype(np.float32)
 

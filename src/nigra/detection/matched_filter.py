@@ -26,6 +26,7 @@ _BLOCK_BYTES = 2**25
 """Covariances solved at a time."""
 
 Filters = Float[ndarray, "p n_locations"]
+Shapes = Float[ndarray, "n_shapes p n_locations"]
 Products = Float[ndarray, "n_steps n_flat"]
 
 
@@ -63,18 +64,18 @@ class Window:
         return found
 
     def filters(
-        self, products: Products, at: Int[ndarray, " n_locations"], change: Filters, ridge: float
-    ) -> Filters:  # fmt: skip
-        """The filter of every location: its p points times this, added up, are the size of the change.
+        self, products: Products, at: Int[ndarray, " n_locations"], changes: Shapes, ridge: float
+    ) -> Shapes:
+        """The filters of every location: its p points times one of them, added up, are the size of that change.
 
         Args:
             products: of the controls that count, divided by their number.
             at: the locations, as flat indices of the frame.
-            change: what a change of size 1 is at the points of each location; the filters answer 1 to it.
+            changes: what a change of size 1 is at the points of each location, for every shape; filters answer 1.
             ridge: added to the variances, so that what the controls hardly ever show is not trusted blindly.
         """
-        p, n = change.shape
-        found = np.empty((p, n), np.float32)
+        _, p, n = changes.shape
+        found = np.empty(changes.shape, np.float32)
         flat, places = (
             torch.from_numpy(products).view(-1),
             torch.from_numpy(self.which * products.shape[1] + self.base),
@@ -83,9 +84,9 @@ class Window:
         for begin in range(0, n, size):
             here = slice(begin, min(begin + size, n))
             covariance = torch.take(flat, places + torch.from_numpy(at[here])[:, None, None]) + diagonal
-            shapes = torch.from_numpy(np.ascontiguousarray(change[:, here].T))[:, :, None]
-            found[:, here] = torch.cholesky_solve(shapes, torch.linalg.cholesky(covariance))[:, :, 0].T.numpy()
-        gain = (found * change).sum(axis=0)
+            shapes = torch.from_numpy(np.ascontiguousarray(changes[..., here].T))  # locations, p, shapes
+            found[..., here] = torch.cholesky_solve(shapes, torch.linalg.cholesky(covariance)).numpy().T
+        gain = (found * changes).sum(axis=1, keepdims=True)
         return np.divide(found, gain, out=np.zeros_like(found), where=gain > 0)
 
     def apply(

@@ -63,7 +63,7 @@ KINDS: dict[str, Kind] = {
     "raw": Kind(RawIntensity, "intensities", {"side": "side"}, on_device=False),
     "local-change": Kind(
         LocalChange, "intensities",
-        {"diameter_mm": "diameter_mm", "effect": "effect", "window_mm": "window_mm", "floor": "floor"},
+        {"diameters_mm": "diameters_mm", "effect": "effect", "window_mm": "window_mm", "floor": "floor"},
         on_device=False, on_grid=True,
     ),
     "student-mixture": Kind(
@@ -133,14 +133,14 @@ class DetectorSettings(BaseModel):
     floor: float | None = Field(
         None, gt=0, description="z, local-change: least standard deviation; null: 0.001, 0.01"
     )
-    diameter_mm: float | None = Field(
-        None, gt=0, le=100, description="local-change: diameter of the ball that changes; null: 6"
+    diameters_mm: tuple[Annotated[float, Field(gt=0, le=100)], ...] | None = Field(
+        None, min_length=1, description="local-change: diameters of the balls that may change; null: 1, 4 and 6"
     )
     effect: float | None = Field(
-        None, gt=0, description="local-change: size of the changes looked for, in its unit; null: 0.04"
+        None, gt=0, description="local-change: size of the changes looked for, in its unit; null: 0.08"
     )
     window_mm: float | None = Field(
-        None, gt=0, le=100, description="local-change: radius of the surroundings looked at; null: 9"
+        None, gt=0, le=100, description="local-change: radius of the surroundings looked at; null: 4"
     )
     smoothing_mm: float | None = Field(
         None, gt=0, le=50, description="z of residuals or intensities: width (FWHM, mm) of the Gaussian that "
