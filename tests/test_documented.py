@@ -60,7 +60,7 @@ TESTED_ELSEWHERE = {
     "study/test_analyses": ["study/analysis_figures"],
     "study/test_latent_study": ["report/latent_study"],
     "study/test_detectors": ["detection/settings", "study/features", "study/rows"],
-    "study/test_factorial": ["study/factorial_cells", "study/outdated"],
+    "study/test_factorial": ["study/factorial_cells", "study/factorial_simple", "study/outdated"],
     "study/test_latent": [
         "study/latent_pictures",
         "study/latent_views",

@@ -65,6 +65,11 @@ def write_factorial_run(
                 regions.append((label, "error", who, group, fold, "test", "whole brain", 1000, score))
             for measure, value in (("place R2", 0.5 + 2 * gain), ("subject AUC", 0.7 - gain), ("other", 1.0)):
                 latent.append((label, fold, measure, value + rng.normal(0, 0.02)))
+    for (fold, tested), strength in product(enumerate(tests), (0.0, 0.1, 0.3)):
+        for who in tested:
+            lesions.append(
+                ("intensities", "z", "sphere", "6 mm", "darker", strength, who, fold, 0.9, 0.4 + strength)
+            )
     names = "model detector shape size effect strength participant_id draw auroc sensitivity_matched"
     write_tsv(run / "simulation" / "lesions.tsv", pd.DataFrame(lesions, columns=names.split()))
     names = "model detector participant_id group fold set region voxels score"

@@ -46,6 +46,16 @@ def row(table: pd.DataFrame, **wanted: object) -> pd.Series:
     return hit.iloc[0]
 
 
+def test_methods_without_a_network_stand_beside_the_cells(answered, page):
+    found = read_tsv(answered / "simple.tsv", ("model", "detector", "outcome"))
+    best = row(found, model="intensities", detector="z", outcome="planted_sensitivity")
+    assert best["estimate"] == pytest.approx(0.6)  # mean of .5 and .7
+    assert (best["folds"], best["subjects"]) == (3, 18)
+    assert set(found["model"]) == {"intensities"}
+    assert "intensities z, without a network, reaches 0.600" in page.text
+    assert "none of the cells lies above it" in page.text
+
+
 def test_values_are_those_of_the_tables_by_hand(tmp_path):
     run, levels, seeds = write_factorial_run(tmp_path)
     cells = read_cells(run, levels, seeds)

@@ -18,6 +18,7 @@ from nigra.statistics.cells import factors_of
 from nigra.statistics.factorial import MAIN
 from nigra.statistics.factorial_words import answer, sentence_case, signed
 from nigra.statistics.outcomes import titled
+from nigra.statistics.yardstick import against_simple
 
 TEXT = ("outcome", "detector", "effect", "factor", "level", "reference", "by", "by_level", "by_reference", "note",
         "curve", "unmatched", "model", "why", "task", "state", "reason")  # fmt: skip
@@ -50,7 +51,7 @@ def contents(folder: Path) -> dict[str, Any]:
     factors = factors_of(levels)
     every = tuple(dict.fromkeys(name for own in levels.values() for name in own))
     table = {name: _read(folder / f"{name}.tsv", every) for name in
-             ("factorial", "cells", "sweeps", "matching", "collapsed", "failed")}  # fmt: skip
+             ("factorial", "cells", "simple", "sweeps", "matching", "collapsed", "failed")}  # fmt: skip
     seeds = [(label, str(seed)) for label, seed in made["settings"]["seeds"].items()]
     return {
         "title": str(run.settings.get("title") or f"Factorial, run {made['settings']['run']}"),
@@ -60,7 +61,7 @@ def contents(folder: Path) -> dict[str, Any]:
         "synthetic": run.synthetic,
         "sections": SECTIONS,
         "warnings": warnings(table["collapsed"], table["failed"]) + made["settings"].get("outdated", []),
-        "brief": answer(table["factorial"], run.synthetic),
+        "brief": brief(table["factorial"], table["cells"], table["simple"], list(factors), run.synthetic),
         "pictures": pictures(folder / "figures", list(factors), table["factorial"], table["sweeps"]),
         "effects": effect_table(table["factorial"]),
         "cells": cell_table(table["cells"], list(factors)),
@@ -74,6 +75,15 @@ def contents(folder: Path) -> dict[str, Any]:
         "seeds": pairs("seeds", ("Model", "Seed"), seeds),
         "inputs": pairs("hashes", ("Input", "SHA-256"), [(str(k), str(v)) for k, v in made["inputs"].items()]),
     }
+
+
+def brief(
+    effects: pd.DataFrame, cells: pd.DataFrame, simple: pd.DataFrame, factors: list[str], synthetic: bool
+) -> list[tuple[str, list[str]]]:
+    """The answer, headed; behind what is in short, how the cells stand against methods without a network."""
+    first, *others = answer(effects, synthetic)
+    beside = against_simple(cells, simple, factors) if len(simple) else []
+    return [first, *([("Beside simple methods", beside)] if beside else []), *others]
 
 
 def _read(path: Path, factors: tuple[str, ...]) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 """Stage factorial: the answer of a run whose models are the cells of a factorial, in ``runs/NAME/factorial``.
 
-``values.tsv`` every value · ``cells.tsv`` means per cell · ``factorial.tsv`` effects · ``sweeps.tsv`` curves ·
-``matching.tsv`` what was matched · ``collapsed.tsv`` and ``failed.tsv`` what to be wary of · ``figures/`` ·
-``factorial.json`` provenance · ``factorial.html`` all of it on a page. Made from the tables of the run alone.
+``values.tsv`` every value · ``cells.tsv`` means per cell · ``factorial.tsv`` effects · ``simple.tsv`` methods
+without a network · ``sweeps.tsv`` curves · ``matching.tsv`` what was matched · ``collapsed.tsv`` and ``failed.tsv``
+what to be wary of · ``figures/`` · ``factorial.json`` provenance · ``factorial.html`` all of it on a page. Made of
+the run's tables alone.
 """
 
 import re
@@ -23,6 +24,7 @@ from nigra.statistics.cells import Levels, factors_of
 from nigra.statistics.factorial import MAIN, cell_means, effects
 from nigra.statistics.sweep import points_of, sweep, swept
 from nigra.study.factorial_cells import ratio_of_tested, read_cells, read_health
+from nigra.study.factorial_simple import simple_methods
 from nigra.study.matching import matching
 from nigra.study.outdated import draws_of, outdated
 
@@ -63,6 +65,7 @@ def answer_factorial(run: Path, levels: Levels, seeds: Mapping[str, int]) -> Pat
     write_tsv(folder / "values.tsv", cells)
     write_tsv(folder / "cells.tsv", cell_means(cells, factors, ratio))
     write_tsv(folder / "factorial.tsv", found)
+    write_tsv(folder / "simple.tsv", simple_methods(run))
     write_tsv(folder / "matching.tsv", matching(run, levels))
     write_tsv(folder / "collapsed.tsv", collapsed_models(run, levels))
     write_tsv(folder / "failed.tsv", failed_tasks(run, levels))
