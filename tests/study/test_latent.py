@@ -1,6 +1,7 @@
 """The latent stage on a small study: codes as the model gives them, whose they are, resumed, and refused."""
 
 import io
+import runpy
 import shutil
 from pathlib import Path
 
@@ -151,6 +152,20 @@ def test_place_is_read_off_a_trained_code_and_the_map_is_on_the_grid(study: Path
     values = np.asarray(image.dataobj)
     assert (np.isfinite(values) == brain()).all()
     assert 0 < np.nanmean(values) < 1
+
+
+def test_the_example_of_negative_controls_falls_to_chance_where_places_and_points_are_shuffled(study: Path) -> None:
+    example = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "negative_controls.py"))
+    told, judged = example["main"](study, "quick", "isbi2023-sae")
+    assert list(dict.fromkeys(told["codes of"])) == ["isbi2023-sae", "isbi2023-sae_untrained"]
+    place = told[told["measure"] == "place R2"]
+    assert (place["as it is"] > 0.2).all()  # of the untrained network, too: what a code tells without any training
+    assert place["shuffled"].abs().max() < 0.05
+    judged = judged.set_index("measure")
+    for measure in ("trustworthiness", "continuity", "recall"):
+        own = judged.loc[measure]
+        assert own["as it is"] > own["chance"] + 0.2
+        assert own["shuffled"] == pytest.approx(own["chance"], abs=0.05)
 
 
 def test_fresh_weights_are_others_and_drawn_by_the_seed(study: Path) -> None:

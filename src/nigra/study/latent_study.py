@@ -115,11 +115,10 @@ def _numbers(run: Path) -> pd.DataFrame:
     table = read_tsv(path, ("model", "measure", "note"))
     known = set(_models(run))
     twin = table["model"].str.endswith(TWIN) & ~table["model"].isin(known)
-    stale = stale_spaces(run, table)
     label = table["model"].where(~twin, table["model"].str.removesuffix(TWIN))
     training = twin.map({True: UNTRAINED, False: TRAINED})
     table = table.assign(model=label, training=training, fold=table["draw"])
-    return table[table["model"].isin(known) & ~stale]
+    return table[table["model"].isin(known) & ~stale_spaces(run, table)]  # a twin is made with its model
 
 
 def _models(run: Path) -> dict[str, Named]:
