@@ -169,7 +169,8 @@ def test_a_decoder_that_cannot_be_pruned_is_used_whole(source: Source) -> None:
         "dense codes, whole patches decoded: decoder layer 2 (GroupNorm) is neither affine nor pointwise"
     )
     found, expected = scorer.score(source, 0, codes=True), plain.score(source, 0, codes=True)
-    np.testing.assert_allclose(found.error, expected.error, atol=1e-6)
+    # a small variance under GroupNorm multiplies the last digit, by which convolutions differ between processors
+    np.testing.assert_allclose(found.error, expected.error, atol=1e-6, rtol=1e-5)
     np.testing.assert_allclose(found.codes, expected.codes, atol=1e-6)
 
 
