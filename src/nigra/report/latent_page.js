@@ -18,7 +18,8 @@ const scatter = new Scatter($("plot"), {
 });
 
 async function unpacked() {
-  const text = atob($("data").textContent), packed = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+  const text = atob($("data").textContent), packed = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) packed[at] = text.charCodeAt(at); // quicker than Uint8Array.from
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   $("data").remove();
   return new Response(stream).arrayBuffer();
@@ -29,7 +30,9 @@ function array({ type, at, shape }) {
 }
 
 function real(place) {
-  return Float32Array.from(array(place), (value) => (value === MISSING ? NaN : place.low + value * place.step));
+  const whole = array(place), found = new Float32Array(whole.length);
+  for (let at = 0; at < whole.length; at += 1) found[at] = whole[at] === MISSING ? NaN : place.low + whole[at] * place.step;
+  return found;
 }
 
 // Categories were whole numbers before rounding, and are again
