@@ -122,6 +122,42 @@ def test_an_unprepared_folder_is_told_to_prepare_and_left_alone(command, tmp_pat
     assert not (tmp_path / "study").exists()
 
 
+def test_a_stage_before_its_time_is_told_and_leaves_no_run(study: Path, capsys) -> None:
+    labels = np.zeros((18, 19, 7), np.int16)
+    labels[4:8] = 3
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), study / "space-S_dseg.nii.gz")
+    (study / "space-S_dseg.tsv").write_text("index\tname\n3\tputamen\n")
+    (study / "study.yaml").write_text("{name: early, atlas: {name: file, dseg: space-S_dseg.nii.gz}}")
+    before = list(files(study))
+    with_file = (str(study), "--config", str(study / "study.yaml"))
+    assert "is not scored with these settings; run `nigra score`" in told(capsys, "evaluate", *with_file)
+    assert "runs/early is not evaluated; run `nigra evaluate`" in told(capsys, "report", *with_file)
+    assert list(files(study)) == before
+
+
+def test_a_stage_without_a_file_takes_up_the_only_run(study: Path, capsys) -> None:
+    def kept(name: str) -> None:
+        folder = study / "runs" / name
+        folder.mkdir(parents=True)
+        (folder / "settings.yaml").write_text(f"name: {name}\nmodels: [{{preset: mlcn2021-ae}}]\n")
+
+    kept("mine")
+    for command in ("train", "score"):
+        assert cli.main([command, str(study), "--dry-run"]) == 0
+        assert capsys.readouterr().out.startswith("run mine\n")
+    assert "runs/mine/mlcn2021-ae" in told(capsys, "simulate", str(study))
+    assert "an atlas lies in the space" in told(capsys, "latent", str(study))  # the run is known by then
+    kept("other")
+    assert cli.main(["train", str(study), "--run", "other", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("run other\n")
+    assert cli.main(["train", str(study), "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("train: 80 to do")  # the defaults, a new run
+    assert "runs/run is no run" in told(capsys, "latent", str(study))
+    assert "runs/third is no run; run `nigra run" in told(capsys, "evaluate", str(study), "--run", "third")
+    with pytest.raises(SystemExit):
+        cli.main(["train", str(study), "--run", "other", "--config", "study.yaml"])
+
+
 def test_mistakes_in_a_study_file_are_one_line(study: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "study.yaml").write_text("splits: {drawz: 3}")
     sentence = told(capsys, "run", str(study), "--config", str(tmp_path / "study.yaml"))

@@ -45,7 +45,7 @@ TESTED_ELSEWHERE = {
     "latent/test_embed": ["latent/agreement", "latent/embedding_settings"],
     "latent/test_quality": ["latent/quality_kernels"],
     "launch/test_runner": ["launch/settings"],
-    "explorer/test_app": ["explorer/described", "explorer/opened", "explorer/volumes"],
+    "explorer/test_app": ["explorer/described", "explorer/opened", "explorer/overlaid", "explorer/volumes"],
     "models/test_published": ["models/networks"],
     "models/test_variational": ["models/autoencoder"],
     "phantom/test_rendering": ["phantom/disease", "phantom/person"],

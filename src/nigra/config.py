@@ -48,17 +48,42 @@ def read_run(study: Path, name: str, first: str) -> RunSettings:
     return settings
 
 
-def read_simulation(path: Path | None) -> SimulationSettings:
-    """Read what `nigra simulate` is to plant; None gives the defaults."""
-    if path is None:
-        return SimulationSettings()
-    return settings_from(_content(path), str(path), SimulationSettings)
+def run_meant(study: Path) -> str:
+    """The run that a command means when nobody names one: the study's only one, else the default name."""
+    names = [path.parent.name for path in (study / "runs").glob("*/settings.yaml")]
+    return names[0] if len(names) == 1 else RunSettings.model_fields["name"].default
 
 
-def read_latent(path: Path | None, run: str | None = None) -> LatentSettings:
-    """Read what `nigra latent` is to look at; None gives the defaults, a name of a run goes before the file's."""
-    content = {} if path is None else _content(path)
-    return settings_from(content | ({"run": run} if run else {}), str(path or "settings"), LatentSettings)
+def read_stage(study: Path, path: Path | None, run: str | None) -> RunSettings:
+    """Settings for a stage of a run: from a file, of a run that is there, of the only one, or else the defaults.
+
+    Errors as of ``read_settings`` and ``read_run``.
+    """
+    if path is not None:
+        return read_settings(path)
+    name = run or run_meant(study)
+    if run is None and not (study / "runs" / name / "settings.yaml").exists():
+        return RunSettings()
+    return read_run(study, name, f"run `nigra run {study}`")
+
+
+def read_simulation(path: Path | None, study: Path | None = None, run: str | None = None) -> SimulationSettings:
+    """Read what `nigra simulate` is to plant; None gives the defaults, and of which run see ``read_latent``."""
+    return settings_from(_about_run(path, study, run), str(path or "settings"), SimulationSettings)
+
+
+def read_latent(path: Path | None, study: Path | None = None, run: str | None = None) -> LatentSettings:
+    """Read what `nigra latent` is to look at; None gives the defaults.
+
+    The run is the one named, else the file's, else what is meant in the study (``run_meant``).
+    """
+    return settings_from(_about_run(path, study, run), str(path or "settings"), LatentSettings)
+
+
+def _about_run(path: Path | None, study: Path | None, run: str | None) -> dict[Any, Any]:
+    """What a file holds, with the run it is about."""
+    meant = {"run": run_meant(study)} if study else {}
+    return meant | ({} if path is None else _content(path)) | ({"run": run} if run else {})
 
 
 def read_slurm(path: Path | None) -> SlurmSettings:

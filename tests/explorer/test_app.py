@@ -1,6 +1,7 @@
 """The explorer's answers against what lies in the study, and its refusals in words."""
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.spatial
 
 from nigra.cohort.store import open_cohort
 from nigra.config import read_settings
@@ -82,6 +84,30 @@ def test_columns_and_points_are_those_of_the_files(client: Client, explorable: P
     assert points.shape == (PLACES * 15, 3)
     assert points.std() > 0.1
     assert not np.array_equal(points, floats(client, "points", **(WHERE | {"model": "ae"}), embedding="umap"))
+
+
+def test_points_are_laid_over_those_of_another_model(client: Client) -> None:
+    """Against SciPy's Procrustes, and chance where nothing is shared."""
+    own, other = (floats(client, "points", **(WHERE | {"model": m}), embedding="pca") for m in ("sae", "ae"))
+    onto = {"onto_model": "ae", "onto_draw": "0", "onto_embedding": "pca"}
+    answer = client.get("/api/points", **WHERE, embedding="pca", **onto)
+    laid, fit = np.frombuffer(answer.content, "<f4").reshape(-1, 2), json.loads(answer.headers["x-fit"])
+    first, second, disparity = scipy.spatial.procrustes(other.astype(float), own.astype(float))
+    assert fit["shared"] == len(own)
+    assert fit["residual"] == pytest.approx(disparity, rel=1e-6)
+    assert fit["residual"] < 0.5 < 0.9 < fit["null"] <= 1
+    centred = other - other.mean(axis=0)
+    size = np.linalg.norm(centred)
+    np.testing.assert_allclose((laid - other.mean(axis=0)) / size, second, atol=1e-6)
+    np.testing.assert_allclose(((laid - other) ** 2).sum() / size**2, disparity, rtol=1e-4)
+    # onto itself nothing moves; three dimensions onto two keep all three
+    same = client.get("/api/points", **WHERE, embedding="pca", **(onto | {"onto_model": "sae"}))
+    np.testing.assert_allclose(np.frombuffer(same.content, "<f4").reshape(-1, 2), own, atol=1e-5)
+    assert floats(client, "points", **WHERE, embedding="umap", **onto).shape == (PLACES * 15, 3)
+    assert "no embedding tsne" in refused(
+        client, "points", **WHERE, embedding="pca", **(onto | {"onto_embedding": "tsne"})
+    )
+    assert "no latent space" in refused(client, "points", **WHERE, embedding="pca", **(onto | {"onto_draw": "9"}))
 
 
 def test_volumes_are_those_of_the_store_and_the_scores(client: Client, explorable: Path) -> None:

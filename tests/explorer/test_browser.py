@@ -271,8 +271,20 @@ def test_two_models_side_by_side_share_a_selection(seen: Seen, explorable: Path)
     assert f"{len(one)} of them in ae, draw-00" in seen.text("#selected")
     shown = page.evaluate("nigra.sides.a.scatter.element.data[0].selectedpoints.length")
     assert shown == len(one)
+    # laid over the first model's points, the second's move; what is selected stays
+    before = page.evaluate("Array.from(nigra.sides.b.scatter.x)")
+    page.check("#onto")
+    playwright.expect(page.locator("#fit")).to_contain_text("by 1 800 shared codes")
+    seen.ready()
+    first, laid = (np.array(page.evaluate(f"Array.from(nigra.sides.{side}.scatter.x)")) for side in "ab")
+    assert np.corrcoef(first, laid)[0, 1] > max(0.8, abs(np.corrcoef(first, before)[0, 1]) - 1e-9)
+    assert page.evaluate("nigra.sides.b.scatter.element.data[0].selectedpoints.length") == len(two)
     assert seen.wrong == []
     seen.keep("compare")
+    page.uncheck("#onto")
+    playwright.expect(page.locator("#fit")).to_be_empty()
+    seen.ready()
+    assert page.evaluate("Array.from(nigra.sides.b.scatter.x)") == before
 
 
 def test_figure_and_selection_are_saved(seen: Seen, explorable: Path, tmp_path: Path) -> None:

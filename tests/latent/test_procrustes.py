@@ -65,6 +65,8 @@ def test_code_tables_meet_on_subject_and_place() -> None:
     assert sorted(zip(first, second, strict=True)) == [(0, 1), (2, 0)]
     with pytest.raises(NigraError, match="share 0 codes"):
         shared_rows(one, one.assign(z=6))
+    with pytest.raises(NigraError, match="several codes of one subject and place"):
+        shared_rows(one, pd.concat([one, one]))
 
 
 def test_nothing_to_align_is_refused() -> None:

@@ -8,17 +8,23 @@ from nigra.cli.command import DISCLAIMER, command
 from nigra.flags import add_flags, flags_given
 
 
-def add_simulate(commands: Any) -> None:
-    """``nigra simulate``."""
+def _examines(commands: Any, name: str, call: Any, text: str, what: str, study: str) -> None:
+    """A command that reads a run and writes a folder into it."""
     from nigra.study.execution import Execution
 
-    text = "plant known anomalies into held-out controls of a scored run and count what each method finds"
-    parser = command(commands, "simulate", _simulate, text)
-    parser.add_argument("study", type=Path, metavar="STUDY", help="study folder with a scored run")
-    help_ = "what to plant, YAML (see `nigra settings simulate`)"
-    parser.add_argument("--config", type=Path, metavar="FILE", help=help_)
+    parser = command(commands, name, call, text)
+    parser.add_argument("study", type=Path, metavar="STUDY", help=study)
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"{what}, YAML (see `nigra settings {name}`)")
+    help_ = "the run (default: as the file says; else the only one of the study)"
+    parser.add_argument("--run", metavar="NAME", help=help_)
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
     add_flags(parser, Execution, ("maps",))
+
+
+def add_simulate(commands: Any) -> None:
+    """``nigra simulate``."""
+    text = "plant known anomalies into held-out controls of a scored run and count what each method finds"
+    _examines(commands, "simulate", _simulate, text, "what to plant", "study folder with a scored run")
 
 
 def _simulate(parsed: argparse.Namespace) -> None:
@@ -28,28 +34,20 @@ def _simulate(parsed: argparse.Namespace) -> None:
     from nigra.study.execution import Execution
     from nigra.study.simulate import simulate, to_do
 
-    settings, execution = read_simulation(parsed.config), flags_given(parsed, Execution)
+    settings = read_simulation(parsed.config, parsed.study, parsed.run)
     run = read_run(parsed.study, settings.run, f"run `nigra score {parsed.study}`")
     if parsed.dry_run:
         for model, total, done in to_do(parsed.study, run, settings):
             print(f"{model}: {total} planted volumes to score, {done} of them done before")
         return
-    folder = simulate(parsed.study, run, settings, execution, Console())
+    folder = simulate(parsed.study, run, settings, flags_given(parsed, Execution), Console())
     print(f"page: {(folder / 'simulation.html').resolve()}\n{DISCLAIMER}")
 
 
 def add_latent(commands: Any) -> None:
     """``nigra latent``."""
-    from nigra.study.execution import Execution
-
     text = "look into the latent spaces of a trained run: codes with their places, numbers, embeddings"
-    parser = command(commands, "latent", _latent, text)
-    parser.add_argument("study", type=Path, metavar="STUDY", help="study folder with a trained run")
-    help_ = "what to look at, YAML (see `nigra settings latent`)"
-    parser.add_argument("--config", type=Path, metavar="FILE", help=help_)
-    parser.add_argument("--run", metavar="NAME", help="the run (default: as the file says)")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
-    add_flags(parser, Execution, ("maps",))
+    _examines(commands, "latent", _latent, text, "what to look at", "study folder with a trained run")
 
 
 def _latent(parsed: argparse.Namespace) -> None:
@@ -59,13 +57,13 @@ def _latent(parsed: argparse.Namespace) -> None:
     from nigra.study.execution import Execution
     from nigra.study.latent import latent, to_do
 
-    settings, execution = read_latent(parsed.config, parsed.run), flags_given(parsed, Execution)
+    settings = read_latent(parsed.config, parsed.study, parsed.run)
     run = read_run(parsed.study, settings.run, f"run `nigra train {parsed.study}`")
     if parsed.dry_run:
         for space, done, embedded in to_do(parsed.study, run, settings):
             print(f"{space}: {_done(done)}; embeddings: {_done(embedded)}")
         return
-    folder = latent(parsed.study, run, settings, execution, Console())
+    folder = latent(parsed.study, run, settings, flags_given(parsed, Execution), Console())
     print(f"numbers: {(folder / 'latent.tsv').resolve()}\n{DISCLAIMER}")
 
 

@@ -24,7 +24,11 @@ def add_run(commands: Any) -> None:
         parser = command(commands, name, _run, text)
         parser.set_defaults(stage=name)
         parser.add_argument("study", type=Path, metavar="STUDY", help="study folder made by `nigra prepare`")
-        parser.add_argument("--config", type=Path, metavar="FILE", help="study file, YAML (see `nigra settings`)")
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument("--config", type=Path, metavar="FILE", help="study file, YAML (see `nigra settings`)")
+        if name != "run":
+            help_ = "a run of the study, as it was set up (default without a file: the study's only one)"
+            which.add_argument("--run", metavar="NAME", help=help_)
         parser.add_argument("--dry-run", action="store_true", help="say what would be done, do nothing")
         parser.add_argument(
             "--resume", action="store_true", help="take up what is done; so it is without this flag too"
@@ -37,12 +41,18 @@ def add_run(commands: Any) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from nigra.config import read_settings
+    from nigra.config import read_settings, read_stage
     from nigra.study.execution import Execution
     from nigra.study.pipeline import STAGES, check, plan, run_study
     from nigra.study.run import Run
 
-    settings, execution = read_settings(parsed.config), flags_given(parsed, Execution)
+    if parsed.stage == "run":
+        settings = read_settings(parsed.config)
+    else:
+        settings = read_stage(parsed.study, parsed.config, parsed.run)
+        if parsed.config is None and (parsed.study / "runs" / settings.name).is_dir():
+            print(f"run {settings.name}")
+    execution = flags_given(parsed, Execution)
     stages = STAGES if parsed.stage == "run" else (parsed.stage,)
     if parsed.dry_run:
         check(Run(parsed.study, settings, execution), stages)

@@ -1,5 +1,6 @@
 """The explorer's answers: small JSON for descriptions, bare float32 (little endian) for everything long."""
 
+import json
 from importlib.resources import files
 from typing import Any
 
@@ -14,6 +15,7 @@ from nigra.errors import NigraError
 from nigra.explorer.described import described_run, described_study, described_voxel
 from nigra.explorer.guard import Guard
 from nigra.explorer.opened import OpenRun, Study
+from nigra.explorer.overlaid import lay_over
 from nigra.explorer.volumes import nifti, patches, volume
 from nigra.report.latent_folder import PLACE, LatentFolder
 from nigra.report.vendored import packed, vendored
@@ -120,9 +122,18 @@ class Answers:
         return JSONResponse(described_voxel(self._run(asked), *names, voxel))
 
     def points(self, request: Request) -> Response:
-        """An embedding: ``run, model, draw, embedding``; (n, 2 or 3)."""
+        """An embedding: ``run, model, draw, embedding``; (n, 2 or 3).
+
+        With ``onto_model, onto_draw, onto_embedding`` it is laid over that one, and says how well the two meet.
+        """
         asked = Asked(request)
-        return _floats(self._space(asked).points(asked.text("embedding")))
+        space, embedding = self._space(asked), asked.text("embedding")
+        if not asked.text("onto_model", ""):
+            return _floats(space.points(embedding))
+        reference = self._run(asked).space(asked.text("onto_model"), asked.number("onto_draw"))
+        found = lay_over(space, embedding, reference, asked.text("onto_embedding"))
+        fit = {"residual": found.residual, "null": found.null, "shared": found.shared}
+        return _floats(found.points, {"X-Fit": json.dumps(fit)})
 
     def column(self, request: Request) -> Response:
         """A column of the code table: ``run, model, draw, name``; (n,), NaN where missing."""
@@ -149,10 +160,11 @@ class Answers:
         return _floats(patches(self._run(asked), asked.text("model"), names, voxels, asked.number("channel", 0)))
 
 
-def _floats(values: np.ndarray) -> Response:
+def _floats(values: np.ndarray, headers: dict[str, str] | None = None) -> Response:
     """Float32 in C order, its shape in a header."""
     data = np.ascontiguousarray(values, "<f4")
-    return Response(data.tobytes(), media_type=BINARY, headers={"X-Shape": ",".join(map(str, data.shape))})
+    shape = {"X-Shape": ",".join(map(str, data.shape))}
+    return Response(data.tobytes(), media_type=BINARY, headers=shape | (headers or {}))
 
 
 def _told(request: Request, error: Exception) -> Response:

@@ -104,10 +104,15 @@ def residuals(sets: Mapping[str, Float[ndarray, "n _"]], seed: int = 0) -> pd.Da
 def shared_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[ndarray, ndarray]:
     """Rows of two code tables that are the same unit of the same subject (``KEYS``), in one order.
 
-    Raises NigraError when there are fewer than two.
+    Raises NigraError when there are fewer than two, or a table has the same unit twice.
     """
     keys = [key for key in KEYS if key in first.columns and key in second.columns]
     numbered = [table[keys].assign(row=np.arange(len(table))) for table in (first, second)]
+    if any(table.duplicated(keys).any() for table in numbered):
+        raise NigraError(
+            "a code table has several codes of one subject and place, so it is unknown which belong together; sample "
+            "each once."
+        )
     met = numbered[0].merge(numbered[1], on=keys, suffixes=("_first", "_second"), validate="one_to_one")
     if len(met) < 2:
         raise NigraError(f"two code tables share {len(met)} codes; sample them by the same design and seed.")

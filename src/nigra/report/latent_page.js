@@ -55,10 +55,11 @@ async function openSpace() {
   const space = state.content.spaces[Number($("model").value)];
   if (!(space.places instanceof Int32Array)) space.places = array(space.places);
   Object.assign(state, { space, selected: null });
-  scatter.selected = null;
+  scatter.forget();
   fill("embedding", space.embeddings.map(({ name }) => [name, name]));
   fill("colour", space.columns.map(({ name }) => [name, name.replace(/^score:/, "score, ").replace("participant_id", "subject")]));
   $("shown").textContent = `${count(space.shown)} of ${count(space.total)} codes, as many of each subject, drawn at random; values rounded to 16 bits of their range.`;
+  go(state.voxel);
   await show();
   select(null);
 }
@@ -206,7 +207,6 @@ async function start() {
   fill("model", state.content.spaces.map((space, at) => [String(at), space.label]));
   listen();
   await openSpace();
-  go(state.voxel);
   $("status").textContent = "Ready";
 }
 

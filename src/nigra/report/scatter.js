@@ -12,7 +12,14 @@ export class Scatter {
     this.handlers = { onSelect, onClick, onHover };
     this.tool = "lasso";
     this.selected = null;
+    this.marked = [[], [], []];
     this.quiet = 0;
+  }
+
+  // Other codes come: what was selected and marked means nothing for them
+  forget() {
+    this.selected = null;
+    this.marked = [[], [], []];
   }
 
   // Plotly tells of selections that the page itself made or removed, as if a user had
@@ -25,25 +32,32 @@ export class Scatter {
     }
   }
 
-  // points (n x dimensions) row after row; axes: which two of them are shown
+  // points (n x dimensions) row after row; axes: which two of them are shown. Selection and marks are drawn with the
+  // points: each further call to plotly would cost as much as this one
   async show(points, dimensions, axes, colours, title) {
     const n = points.length / dimensions;
     const along = (axis) => Float32Array.from({ length: n }, (_, row) => points[row * dimensions + axis]);
     this.x = along(axes[0]);
     this.y = along(axes[1]);
-    const empty = { type: "scattergl", mode: "markers", x: [], y: [], hoverinfo: "skip", showlegend: false, unselected: KEPT };
+    const mark = (at, marker) => ({
+      type: "scattergl", mode: "markers", x: this.at(at, "x"), y: this.at(at, "y"), hoverinfo: "skip", showlegend: false,
+      unselected: KEPT, marker,
+    });
     const traces = [
       { type: "scattergl", mode: "markers", x: this.x, y: this.y, hoverinfo: "none", showlegend: false,
-        marker: this.marker(colours, n), unselected: FADED },
-      { ...empty, marker: { size: 10, symbol: "circle-open", color: "#0072b2", line: { width: 2 } } },
-      { ...empty, marker: { size: 10, symbol: "diamond-open", color: "#d55e00", line: { width: 2 } } },
-      { ...empty, marker: { size: 15, symbol: "star", color: "#000000", line: { width: 1, color: "#ffffff" } } },
+        marker: this.marker(colours, n), unselected: FADED, ...(this.selected && { selectedpoints: rowsOf(this.selected) }) },
+      mark(0, { size: 10, symbol: "circle-open", color: "#0072b2", line: { width: 2 } }),
+      mark(1, { size: 10, symbol: "diamond-open", color: "#d55e00", line: { width: 2 } }),
+      mark(2, { size: 15, symbol: "star", color: "#000000", line: { width: 1, color: "#ffffff" } }),
     ];
     await this.quietly(() => Plotly.react(this.element, traces, this.layout(axes, title), {
       responsive: true, displayModeBar: false, scrollZoom: true, doubleClick: "reset",
     }));
     if (!this.listens) this.listen();
-    await this.select(this.selected);
+  }
+
+  at(mark, axis) {
+    return this.marked[mark].map((row) => this[axis][row]);
   }
 
   marker(colours, n) {
@@ -96,22 +110,19 @@ export class Scatter {
 
   // Uint8Array (n,) or null for all; a lasso or box that is still drawn says something else, and goes
   async select(selected) {
+    const before = this.selected;
     this.selected = selected;
-    if (!this.x) return;
-    await this.quietly(async () => {
-      if (this.element.layout.selections?.length) await Plotly.relayout(this.element, { selections: [] });
-      await Plotly.restyle(this.element, { selectedpoints: [selected ? rowsOf(selected) : null] }, [0]);
-    });
+    if (!this.x || (!before && !selected)) return;
+    await this.quietly(() => Plotly.update(
+      this.element, { selectedpoints: [selected ? rowsOf(selected) : null] }, { selections: [] }, [0],
+    ));
   }
 
   // Codes at a voxel: rows of controls, of patients, of the chosen subject
-  mark(controls, patients, subject) {
-    if (!this.x) return;
-    const at = (rows, from) => rows.map((row) => from[row]);
-    const sets = [controls, patients, subject];
-    Plotly.restyle(
-      this.element, { x: sets.map((rows) => at(rows, this.x)), y: sets.map((rows) => at(rows, this.y)) }, [1, 2, 3],
-    );
+  mark(...rows) {
+    const same = rows.every((each, at) => each.length === this.marked[at].length && each.every((row, k) => row === this.marked[at][k]));
+    this.marked = rows;
+    if (this.x && !same) Plotly.restyle(this.element, { x: rows.map((_, at) => this.at(at, "x")), y: rows.map((_, at) => this.at(at, "y")) }, [1, 2, 3]);
   }
 
   use(tool) {

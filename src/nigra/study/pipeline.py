@@ -18,7 +18,7 @@ from nigra.study.planted import Plan
 from nigra.study.progress import Steps
 from nigra.study.refusals import refuse_untrainable
 from nigra.study.run import Run, cores
-from nigra.study.score import is_scored, methods_of, models_of, score_all
+from nigra.study.score import is_scored, methods_of, models_of, read_scores, score_all
 from nigra.study.settings import RunSettings
 from nigra.study.simulate import to_do
 from nigra.study.train import all_fits, is_trained, train_all
@@ -40,6 +40,7 @@ def run_study(
     """
     run = Run(study, settings, execution or Execution())
     check(run, stages)
+    _refuse_gaps(run, stages)
     rank, world = rank_of_start()
     if world > 1 and stages != ("train",):
         raise NigraError(
@@ -74,6 +75,17 @@ def check(run: Run, stages: tuple[str, ...]) -> None:
         rehearse(run, atlas_of(run))
         if run.settings.planted:
             Plan(run, run.settings.planted).check_settings()
+
+
+def _refuse_gaps(run: Run, stages: tuple[str, ...]) -> None:
+    """A stage called before the one it reads from is told so, and leaves no folder of a run that never was."""
+    if "evaluate" in stages and "score" not in stages:
+        for model in models_of(run):
+            for method in methods_of(run, model):
+                for draw in run.draws:
+                    read_scores(run, method, draw)
+    if stages == ("report",) and not (run.folder / "regions.tsv").exists():
+        raise NigraError(f"{run.folder} is not evaluated; run `nigra evaluate` with these settings first.")
 
 
 def _refuse_too_few(run: Run) -> None:

@@ -25,9 +25,10 @@ export async function bytes(path, parameters) {
   return (await ask(path, parameters)).arrayBuffer();
 }
 
-// Float32 numbers and their shape
+// Float32 numbers and their shape; fit: of points laid over others, how well the two meet
 export async function floats(path, parameters) {
   const answer = await ask(path, parameters);
   const shape = answer.headers.get("X-Shape").split(",").map(Number);
-  return { shape, values: new Float32Array(await answer.arrayBuffer()) };
+  const fit = JSON.parse(answer.headers.get("X-Fit") ?? "null");
+  return { shape, fit, values: new Float32Array(await answer.arrayBuffer()) };
 }

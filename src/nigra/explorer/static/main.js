@@ -115,6 +115,7 @@ async function openSide(letter, space) {
     fill($("detector"), space.detectors.map((name) => [name, name]), $("detector").value);
   }
   if (page.brushed?.selected && page.brushed !== each) each.selected = linked(page.brushed.keys, page.brushed.selected, each.keys);
+  each.scatter.forget();
   each.scatter.selected = each.selected;
   await showScatter(each);
   refit();
@@ -142,8 +143,9 @@ async function showScatter(each) {
   const names = each.space.embeddings.map(({ name }) => name);
   if (!names.length) throw new Error(`${each.space.label} has no embedding; run nigra latent with one.`);
   const name = names.includes($("embedding").value) ? $("embedding").value : names[0];
-  const { shape, values } = await floats("points", { ...where(each), embedding: name });
+  const { shape, fit, values } = await floats("points", { ...where(each), embedding: name, ...onto(each) });
   Object.assign(each, { points: values, dimensions: shape[1], embedding: name });
+  if (each.letter === "b") showFit(fit);
   $("axes-label").hidden = !open().some((one) => one.dimensions === 3);
   const axes = shape[1] === 3 ? $("axes").value.split(",").map(Number) : [0, 1];
   $(`title-${each.letter}`).textContent = `${each.space.label}, ${name}, ${count(shape[0])} codes`;
@@ -164,6 +166,18 @@ function choose(each, values, categories, found, label) {
   const at = categories.indexOf(label), shown = found.legend.map((entry) => entry.label);
   const other = (value) => !(value >= 0) || !shown.includes(categories[value]);
   select(each, Uint8Array.from(values, (value) => Number(at < 0 ? other(value) : value === at)));
+}
+
+// Where the second model's points are laid over those of the first, turned and scaled by the codes both have
+function onto({ letter }) {
+  const { space, embedding } = sides.a;
+  return letter === "b" && $("onto").checked ? { onto_model: space.model, onto_draw: space.draw, onto_embedding: embedding } : {};
+}
+
+function showFit(fit) {
+  $("fit").textContent = fit
+    ? `by ${count(fit.shared)} shared codes: ${short(fit.residual)} of the spread is not met (0 same shape; by chance ${short(fit.null)})`
+    : "";
 }
 
 function showMeasures(each, name) {
@@ -388,9 +402,11 @@ on("run", "change", "Opening the run", openRun);
 on("model", "change", "Loading codes", async () => {
   page.brushed = sides.b.space ? sides.b : null;
   await openSide("a", chosenSpace("model"));
+  if (sides.b.space && $("onto").checked) await showScatter(sides.b);
 });
 on("beside", "change", "Loading codes", () => openSide("b", $("beside").value === "" ? null : chosenSpace("beside")));
 on("embedding", "change", "Loading the embedding", async () => { for (const each of open()) await showScatter(each); });
+on("onto", "change", "Laying one over the other", () => showScatter(sides.b));
 on("axes", "change", "Drawing", async () => { for (const each of open()) await showScatter(each); });
 on("colour", "change", "Colouring", async () => { for (const each of open()) await each.scatter.recolour(await colours(each)); });
 on("subject", "change", "Loading the subject", subjectChanged);
