@@ -98,10 +98,10 @@ async function openRun() {
 async function openSide(letter, space) {
   const each = sides[letter];
   Object.assign(each, { space, columns: {}, selected: null });
-  $("second").hidden = !sides.b.space;
+  $("second").hidden = $("onto-label").hidden = !sides.b.space;
   if (!space) {
     if (page.brushed === each) page.brushed = sides.a;
-    return refit();
+    return showFit(null);
   }
   for (const name of ALWAYS) await column(each, name);
   const { x, y, z, participant_id: subjects } = each.columns;
@@ -145,12 +145,12 @@ async function showScatter(each) {
   const name = names.includes($("embedding").value) ? $("embedding").value : names[0];
   const { shape, fit, values } = await floats("points", { ...where(each), embedding: name, ...onto(each) });
   Object.assign(each, { points: values, dimensions: shape[1], embedding: name });
-  if (each.letter === "b") showFit(fit);
   $("axes-label").hidden = !open().some((one) => one.dimensions === 3);
   const axes = shape[1] === 3 ? $("axes").value.split(",").map(Number) : [0, 1];
   $(`title-${each.letter}`).textContent = `${each.space.label}, ${name}, ${count(shape[0])} codes`;
   await each.scatter.show(values, shape[1], axes, await colours(each), name);
   if (each.letter === "a") showMeasures(each, name);
+  else showFit(fit);
   await marked();
 }
 
@@ -176,8 +176,9 @@ function onto({ letter }) {
 
 function showFit(fit) {
   $("fit").textContent = fit
-    ? `by ${count(fit.shared)} shared codes: ${short(fit.residual)} of the spread is not met (0 same shape; by chance ${short(fit.null)})`
+    ? `Laid over by ${count(fit.shared)} codes of both: ${short(fit.residual)} of the spread is not met (by chance ${short(fit.null)}).`
     : "";
+  refit();
 }
 
 function showMeasures(each, name) {
@@ -254,6 +255,7 @@ function picked(letter, row) {
 }
 
 function hovered(letter, row) {
+  if (document.body.hasAttribute("aria-busy")) return; // what is being done is said there
   const each = sides[letter], { values, categories } = each.columns.participant_id, key = each.voxels[row];
   const region = each.columns.region, name = region && region.categories[region.values[row]];
   const at = key < 0 ? "" : ` at ${mmText(toMm(page.run.affine, unravel(key, page.run.shape)))}`;
