@@ -92,7 +92,7 @@ def test_points_are_laid_over_those_of_another_model(client: Client) -> None:
     onto = {"onto_model": "ae", "onto_draw": "0", "onto_embedding": "pca"}
     answer = client.get("/api/points", **WHERE, embedding="pca", **onto)
     laid, fit = np.frombuffer(answer.content, "<f4").reshape(-1, 2), json.loads(answer.headers["x-fit"])
-    first, second, disparity = scipy.spatial.procrustes(other.astype(float), own.astype(float))
+    _, second, disparity = scipy.spatial.procrustes(other.astype(float), own.astype(float))
     assert fit["shared"] == len(own)
     assert fit["residual"] == pytest.approx(disparity, rel=1e-6)
     assert fit["residual"] < 0.5 < 0.9 < fit["null"] <= 1

@@ -59,6 +59,13 @@ def test_planted_answers_are_found_and_noise_is_not(cohort):
         np.testing.assert_allclose(family["q"], benjamini_hochberg(family["p"].to_numpy()))
 
 
+def test_a_merged_region_called_like_a_pair_has_no_second_row(cohort):
+    regions, people = cohort
+    table = disease_questions(regions.replace({"region": {"whole brain": "SN"}}), people, **FAST)
+    assert cell(table, "lateralisation", "SN", "low") > 0  # item() refuses two
+    assert len(table[table["region"] == "SN"]) == 4  # and its own trend and correlations
+
+
 def test_answers_are_about_the_patients_mean_scores(cohort):
     regions, people = cohort
     table = disease_questions(regions, people, **FAST)

@@ -1,4 +1,4 @@
-"""Two embeddings laid over one another: how an embedding lies on the page says nothing until its turn is taken out."""
+"""Two embeddings laid over one another: how each lies on the page says nothing before that."""
 
 from dataclasses import dataclass
 
@@ -36,7 +36,7 @@ def lay_over(space: LatentFolder, embedding: str, reference: LatentFolder, refer
     own, other = own[known], other[known]
     if len(own) < 2:
         raise NigraError(
-            f"{space.label} and {reference.label} share {len(own)} codes with a place in both pictures; two are needed."
+            f"{space.label} and {reference.label} share {len(own)} codes that both pictures place; two are needed."
         )
     found = align(points[own], target[other])
     null = residuals({"own": points[own], "other": target[other]})["null"].iloc[0]

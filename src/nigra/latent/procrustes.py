@@ -110,8 +110,8 @@ def shared_rows(first: pd.DataFrame, second: pd.DataFrame) -> tuple[ndarray, nda
     numbered = [table[keys].assign(row=np.arange(len(table))) for table in (first, second)]
     if any(table.duplicated(keys).any() for table in numbered):
         raise NigraError(
-            "a code table has several codes of one subject and place, so it is unknown which belong together; sample "
-            "each once."
+            "a code table has several codes of one subject and place, and nobody can tell which belong together; "
+            "sample each once."
         )
     met = numbered[0].merge(numbered[1], on=keys, suffixes=("_first", "_second"), validate="one_to_one")
     if len(met) < 2:

@@ -16,6 +16,7 @@ from nigra.report.tables import (
     calibration_table,
     evaluation_table,
     health_table,
+    input_table,
     pairs,
     region_table,
     settings_table,
@@ -89,7 +90,7 @@ def date_words(created: str | None) -> str:
 
 def tables(sources: Sources) -> dict[str, Table]:
     """The tables by name; one without its file is left out, and the page says so."""
-    made = {"settings": settings_table(sources), **provenance_tables(sources)}
+    made = {"settings": settings_table(sources.settings), **provenance_tables(sources)}
     if not sources.regions.empty:
         made["regions"] = region_table(sources.regions, sources.names)
     if not sources.evaluation.empty:
@@ -109,11 +110,10 @@ def provenance_tables(sources: Sources) -> dict[str, Table]:
         seeds = [(f"seed: {name}", str(value)) for name, value in provenance["seeds"].items()]
     ran = provenance.get("machine", {}) | provenance.get("execution", {})
     machine = [(str(name), str(value)) for name, value in ran.items()]
-    hashes = [("settings", hash_settings(sources.settings))] if sources.settings else []
-    hashes += [(str(name), str(value)) for name, value in provenance.get("inputs", {}).items()]
+    hashes = {"settings": hash_settings(sources.settings)} if sources.settings else {}
     versions = [(str(name), str(value)) for name, value in provenance.get("versions", {}).items()]
     return {
         "versions": pairs("versions", ("Software", "Version"), versions),
         "machine": pairs("machine", ("Machine and seeds", "Value"), [*machine, *seeds]),
-        "hashes": pairs("hashes", ("Input", "SHA-256"), hashes),
+        "hashes": input_table(hashes | provenance.get("inputs", {})),
     }

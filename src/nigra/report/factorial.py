@@ -13,7 +13,7 @@ from nigra.report.build import date_words, provenance_tables
 from nigra.report.page import fill
 from nigra.report.pictures import Picture, embed
 from nigra.report.sources import read_sources
-from nigra.report.tables import Cell, Table, count, number, pairs, probability
+from nigra.report.tables import Cell, Table, count, input_table, number, pairs, probability
 from nigra.statistics.cells import factors_of
 from nigra.statistics.factorial import MAIN
 from nigra.statistics.factorial_words import answer, sentence_case, signed
@@ -73,7 +73,7 @@ def contents(folder: Path) -> dict[str, Any]:
         "ratio": f"{made['settings']['test_to_train']:.2f}",
         "tables": provenance_tables(run),
         "seeds": pairs("seeds", ("Model", "Seed"), seeds),
-        "inputs": pairs("hashes", ("Input", "SHA-256"), [(str(k), str(v)) for k, v in made["inputs"].items()]),
+        "inputs": input_table(made["inputs"]),
     }
 
 

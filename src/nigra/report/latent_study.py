@@ -11,7 +11,7 @@ from nigra.report.build import date_words, provenance_tables
 from nigra.report.page import fill
 from nigra.report.pictures import Picture, embed
 from nigra.report.sources import read_sources
-from nigra.report.tables import Cell, Table, count, number, pairs, probability
+from nigra.report.tables import Cell, Table, count, input_table, number, probability
 from nigra.statistics.factorial import MAIN
 from nigra.statistics.factorial_words import is_shown, signed
 from nigra.statistics.latent_study import TRAINING
@@ -55,7 +55,7 @@ def contents(folder: Path) -> dict[str, Any]:
         "cells": cell_table(cells, factors),
         "ratio": f"{made['settings']['test_to_train']:.2f}",
         "tables": provenance_tables(run),
-        "inputs": pairs("hashes", ("Input", "SHA-256"), [(str(k), str(v)) for k, v in made["inputs"].items()]),
+        "inputs": input_table(made["inputs"]),
     }
 
 

@@ -46,6 +46,10 @@ function addFilter(frame, table) {
   update();
 }
 
+window.addEventListener("beforeprint", () => {
+  for (const each of document.querySelectorAll("details")) each.open = true;
+});
+
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   for (const head of table.tHead.rows[0].cells) {
     head.firstElementChild.addEventListener("click", () => sortBy(table, head));

@@ -10,8 +10,8 @@ from nigra.files import read_json, read_tsv, write_text
 from nigra.report.build import date_words, provenance_tables
 from nigra.report.page import fill
 from nigra.report.pictures import Picture, embed
-from nigra.report.sources import TEXT, by_method, flatten, read_sources
-from nigra.report.tables import Cell, Table, count, number, pairs
+from nigra.report.sources import TEXT, by_method, read_sources
+from nigra.report.tables import Cell, Table, count, input_table, number, settings_table
 
 FEW_SUBJECTS = 10
 
@@ -68,9 +68,9 @@ def contents(folder: Path) -> dict[str, Any]:
         "advantage": advantage_table(ahead) if len(ahead) else None,
         "smallest": smallest_table(smallest),
         "curves": curve_table(curves),
-        "settings": pairs("settings", ("Setting", "Value"), flatten(settings)),
+        "settings": settings_table(settings),
         "tables": provenance_tables(run),
-        "inputs": pairs("hashes", ("Input", "SHA-256"), [(str(k), str(v)) for k, v in made["inputs"].items()]),
+        "inputs": input_table(made["inputs"]),
     }  # fmt: skip
 
 

@@ -1,13 +1,13 @@
 """Tables of the report: each cell is a text to read and a value to sort by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nigra.report.sources import Sources, flatten
+from nigra.report.sources import flatten
 from nigra.statistics.groups import AUC, AUC_POOLED, GMEAN_HELD_OUT, GMEAN_TEST, ON_TEST
 
 FEW_VOXELS = 10
@@ -148,9 +148,15 @@ def calibration_table(calibration: pd.DataFrame) -> Table:
     return Table("calibration", heads, rows, frozenset((1, 3, 4, 5, 6, 7)))
 
 
-def settings_table(sources: Sources) -> Table:
-    """``settings.yaml`` with dotted names."""
-    return pairs("settings", ("Setting", "Value"), flatten(sources.settings) if sources.settings else [])
+def settings_table(settings: Mapping[str, Any]) -> Table:
+    """Settings with dotted names; those left at none are not listed."""
+    rows = flatten(dict(settings)) if settings else []
+    return pairs("settings", ("Setting", "Value"), [row for row in rows if row[1] != "none"])
+
+
+def input_table(inputs: Mapping[str, Any]) -> Table:
+    """What was read, by name and content."""
+    return pairs("hashes", ("Input", "SHA-256"), [(str(name), str(digest)) for name, digest in inputs.items()])
 
 
 def several(n: int, name: str) -> str:

@@ -194,6 +194,8 @@ def _sides(of: Subjects, column: str, permutations: int, seed: int) -> Iterator[
         row = _row(question, column, name, effect, answer) | _of(of.patient, seen, reasons)
         yield _noted(row, *_side_notes(answer))
     for name in alone:
+        if name in pairs:  # a merged region called like the pair of its sides, which has its row
+            continue
         yield _noted(_row(question, column, name), "no partner on the other side")
 
 

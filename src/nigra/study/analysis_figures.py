@@ -95,4 +95,6 @@ def _stage(run: Run, method: Method) -> Figure | None:
     ]
     scores = pd.DataFrame(rows).dropna()
     unit = "score" if own["percent"].isna().all() else "abnormal voxels (%)"
+    if subjects.draws > 1:  # what a draw gives everybody is taken out, which can lead below 0
+        unit += ", draws levelled"
     return scores_by_stage(scores, answers, unit) if len(scores) else None
