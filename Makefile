@@ -29,7 +29,7 @@ slurm: $(READY)
 
 # needs a Chromium at /usr/bin/chromium, or at $NIGRA_CHROMIUM; without one these tests skip themselves
 browser: $(READY)
-	$(BIN)/python -m pytest -m browser tests/explorer
+	$(BIN)/python -m pytest -s -m browser tests/explorer
 
 real: $(READY)
 	$(BIN)/python -m pytest -m real
