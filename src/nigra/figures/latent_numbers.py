@@ -5,10 +5,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from nigra.errors import NigraError
-from nigra.figures.style import INK, MODEL_COLOURS, MUTED, PAGE_MM, RULE, page, place, styled, write
+from nigra.figures.style import INK, MODEL_COLOURS, MUTED, PAGE_MM, in_rows, page, place, styled, write
 
 MEASURES = {
     "intrinsic dimension (TwoNN)": "intrinsic dimension",
@@ -97,12 +96,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, models: list[str], colours: dict[str,
             axes.plot([own["estimate"].mean()] * 2, [at - 0.4, at + 0.4], color=colours[model], linewidth=1.4)
         if own["null"].notna().any():
             axes.plot([own["null"].mean()] * 2, [at - 0.45, at + 0.45], color=MUTED, linewidth=0.9, dashes=(2, 1))
-    axes.set(ylim=(len(models) - 0.4, -0.6), yticks=[])
-    axes.margins(x=0.08)
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.grid(axis="x", color=RULE, linewidth=0.3)
-    axes.set_axisbelow(True)
-    axes.spines["left"].set_visible(False)
+    in_rows(axes, len(models))
 
 
 def _names(figure: Figure, models: list[str], top: float, tall: float) -> None:

@@ -7,11 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from nigra.errors import NigraError
 from nigra.figures.latent_numbers import MEASURES, SHARES
-from nigra.figures.style import INK, MODEL_COLOURS, MUTED, PAGE_MM, RULE, page, place, styled, write
+from nigra.figures.style import INK, MODEL_COLOURS, MUTED, PAGE_MM, in_rows, page, place, styled, write
 from nigra.statistics.latent_study import TRAINING, UNTRAINED
 
 Row = tuple[str, ...]
@@ -83,12 +82,7 @@ def _panel(
         axes.plot(mean["estimate"], at - 0.1, "o", color=colours[at], markersize=3.2, markerfacecolor=fill)
         if np.isfinite(mean["null"]):
             axes.plot([mean["null"]] * 2, [at - 0.45, at + 0.45], color=MUTED, linewidth=0.9, dashes=(2, 1))
-    axes.set(ylim=(len(rows) - 0.4, -0.6), yticks=[])
-    axes.margins(x=0.08)
-    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    axes.grid(axis="x", color=RULE, linewidth=0.3)
-    axes.set_axisbelow(True)
-    axes.spines["left"].set_visible(False)
+    in_rows(axes, len(rows))
 
 
 def _names(figure: Figure, rows: list[Row], top: float, tall: float) -> None:

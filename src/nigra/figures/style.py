@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from nigra.files import atomic
 
@@ -102,6 +103,17 @@ def bare(axes: Axes) -> Axes:
     """Axes for a picture: no ticks, no frame."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
+    return axes
+
+
+def in_rows(axes: Axes, count: int) -> Axes:
+    """A panel of ``count`` rows at 0, 1, ..., the first on top: their names stand outside, and few numbers below."""
+    axes.set(ylim=(count - 0.4, -0.6), yticks=[])
+    axes.margins(x=0.08)
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.grid(axis="x", color=RULE, linewidth=0.3)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
     return axes
 
 
