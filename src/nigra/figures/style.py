@@ -107,7 +107,7 @@ def bare(axes: Axes) -> Axes:
 
 
 def in_rows(axes: Axes, count: int) -> Axes:
-    """A panel of ``count`` rows at 0, 1, ..., the first on top: their names stand outside, and few numbers below."""
+    """A panel of ``count`` rows at 0, 1, ..., the first on top; their names stand outside it."""
     axes.set(ylim=(count - 0.4, -0.6), yticks=[])
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
