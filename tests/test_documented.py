@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import yaml
 from pydantic import BaseModel
 
 from nigra.cli import build_parser
-from nigra.config import _model_of, read_latent, read_settings, read_simulation
+from nigra.config import _model_of, read_latent, read_settings, read_simulation, settings_from
+from nigra.errors import NigraError
 from nigra.latent.settings import LatentSettings
+from nigra.launch.settings import SlurmSettings
 from nigra.preparation.settings import Execution as PrepareExecution
 from nigra.preparation.settings import PrepareSettings
 from nigra.simulation.settings import SimulationSettings
@@ -196,6 +199,29 @@ def test_the_latent_files_that_ship_can_be_read(name: str) -> None:
     assert settings.title
     assert settings.run == read_settings(LATENT[name]).name
     assert settings != LatentSettings()
+
+
+def _accepts(kind: type[BaseModel], content: dict) -> bool:
+    try:
+        settings_from(content, "a page", kind)
+    except NigraError:
+        return False
+    return True
+
+
+PAGES = [
+    ROOT / "README.md",
+    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "reference" not in path.parts),
+]
+KINDS = (RunSettings, LatentSettings, SimulationSettings, SlurmSettings)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_study_files_in_the_pages_can_be_read(path: Path) -> None:
+    """Every block of YAML but those that are indented, which stand for a part of one."""
+    blocks = re.findall(r"```yaml\n(?! )(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL)
+    contents = [yaml.safe_load(block) for block in blocks]
+    assert [each for each in contents if not any(_accepts(kind, each) for kind in KINDS)] == []
 
 
 def test_there_are_examples() -> None:
