@@ -209,10 +209,7 @@ def _accepts(kind: type[BaseModel], content: dict) -> bool:
     return True
 
 
-PAGES = [
-    ROOT / "README.md",
-    *sorted(path for path in (ROOT / "docs").rglob("*.md") if "reference" not in path.parts),
-]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 KINDS = (RunSettings, LatentSettings, SimulationSettings, SlurmSettings)
 
 
