@@ -332,6 +332,10 @@ def test_three_dimensions_and_colours(seen: Seen) -> None:
     page.select_option("#axes", "0,2")
     seen.ready()
     assert page.evaluate("Array.from(nigra.sides.a.scatter.y.slice(0, 9))") != before
+    # a few codes far away do not press the others into a corner
+    ask = "(far) => import('/static/linked.js').then(({frame}) => frame([far, ...Array(999).keys()]))"
+    assert page.evaluate(ask, -99) is None
+    assert page.evaluate(ask, -9999) == pytest.approx([9 - 98, 989 + 98], abs=2)
     for colour in ("group", "age", "score:error", "x_mm", "participant_id"):
         page.select_option("#colour", colour)
         seen.ready()

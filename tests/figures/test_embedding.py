@@ -78,3 +78,18 @@ def test_nothing_to_draw_is_refused(rng) -> None:
         embedding_panels({}, pd.Series([1.0], name="age"), numbers())
     with pytest.raises(NigraError, match="no embedding was refitted"):
         stability_panels(numbers().iloc[:4])
+
+
+def test_a_few_codes_far_away_do_not_press_the_others_into_a_corner(rng) -> None:
+    table = pd.Series(["a"] * 1000, name="group")
+    near = rng.normal(size=(1000, 2)).astype(np.float32)
+    far = near.copy()
+    far[:5, 0] = 1000
+    axes = embedding_panels({"pca": near, "spectral": far}, table, numbers()).axes[:2]
+    for one in axes:
+        assert one.get_xlim()[1] < 5 < one.get_ylim()[1] * 3
+        assert one.get_xlim()[0] < np.quantile(near[:, 0], 0.01)
+    said = [text.get_text() for text in axes[1].texts]
+    assert len(said) == 1
+    assert 0.5 <= float(said[0].removesuffix(" % of the codes beyond")) <= 2
+    assert not axes[0].texts  # negative control: nothing is left out of the other

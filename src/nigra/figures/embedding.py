@@ -28,6 +28,7 @@ from nigra.figures.style import (
 )  # fmt: skip
 
 COLUMNS = 4
+LEGEND_COLUMNS = 4
 GAP_MM = 3.0
 NUMBERS_MM = 13.0
 MOST_DRAWN = 20_000
@@ -64,7 +65,7 @@ def embedding_panels(
     columns = min(COLUMNS, len(points))
     wide = (PAGE_MM - GAP_MM * (columns - 1)) / columns
     rows = -(-len(points) // columns)
-    figure = page(12 + rows * (wide + NUMBERS_MM + 4) + 12)
+    figure = page(12 + rows * (wide + NUMBERS_MM + 4) + (16 if len(legend) > LEGEND_COLUMNS else 12))
     some = f", {len(drawn)} of {len(values)} codes drawn" if len(drawn) < len(values) else f", {len(values)} codes"
     write(figure, 0, 4, f"Coloured by {values.name}{some}", fontsize=7.5, color=INK)
     for at, (name, each) in enumerate(points.items()):
@@ -73,9 +74,29 @@ def embedding_panels(
         axes.scatter(each[drawn, 0], each[drawn, 1], s=_size(len(drawn)), c=colours, linewidths=0, rasterized=True)
         axes.set_title(NAMES.get(name, name), loc="left", pad=3)
         axes.set_facecolor("#fafbfc")
+        look_at_most(axes, each)
         _tell(figure, numbers[numbers["embedding"] == name], left, top + wide)
     _explain(figure, legend, scale, str(values.name))
     return figure
+
+
+def look_at_most(axes: Axes, points: Float[ndarray, "n _"]) -> None:
+    """Frame the middle 98 % of each axis where a few codes far away would press all others into a corner.
+
+    Walks on a graph do that: their slowest modes single out few codes that hang on the others by little. The panel
+    says how many codes are beyond the frame.
+    """
+    known = points[np.isfinite(points).all(axis=1), :2]
+    inside = np.ones(len(known), dtype=bool)
+    for values, limit in zip(known.T, (axes.set_xlim, axes.set_ylim), strict=True):
+        low, high = np.quantile(values, [0.01, 0.99])
+        if 0 < high - low < np.ptp(values) / 4:
+            edge = 0.1 * (high - low)
+            limit(low - edge, high + edge)
+            inside &= (values >= low - edge) & (values <= high + edge)
+    if not inside.all():
+        text = f"{100 * (1 - inside.mean()):.2g} % of the codes beyond"
+        axes.text(0.98, 0.02, text, transform=axes.transAxes, ha="right", va="bottom", fontsize=5.5, color=MUTED)
 
 
 @styled
@@ -181,7 +202,7 @@ def _explain(figure: Figure, legend: dict[str, str], scale: tuple[float, float] 
     if legend:
         dots = [Line2D([], [], marker="o", linestyle="", markersize=3.5, color=c, markeredgewidth=0) for c in
                 legend.values()]  # fmt: skip
-        figure.legend(dots, [_cut(word) for word in legend], loc="lower left", ncols=len(legend), fontsize=6,
+        figure.legend(dots, [_cut(word) for word in legend], loc="lower left", ncols=LEGEND_COLUMNS, fontsize=6,
                       bbox_to_anchor=(0.32 if scale else 0.0, 4.5 / height), borderpad=0, handletextpad=0.1,
                       columnspacing=1.2)  # fmt: skip
 
@@ -192,7 +213,7 @@ def _short(value: float) -> str:
 
 
 def _cut(word: str) -> str:
-    return word if len(word) <= 22 else f"{word[:20]} …"
+    return word if len(word) <= 32 else f"{word[:30]} …"
 
 
 def _size(count: int) -> float:

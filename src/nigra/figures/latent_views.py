@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from nigra.cohort.store import PATIENT
 from nigra.errors import NigraError
-from nigra.figures.embedding import NAMES
+from nigra.figures.embedding import NAMES, look_at_most
 from nigra.figures.style import INK, MISSING, MODEL_COLOURS, MUTED, PAGE_MM, bare, page, place, styled, write
 from nigra.latent.subjects import PLACE, SubjectView
 
@@ -78,6 +78,7 @@ def trajectories_figure(
         for number, row in enumerate(places.to_dict("records")):
             _one_place(axes, each, table, ways.get(name), [row[key] for key in PLACE], _colour(number))
         axes.set_title(NAMES.get(name, name), loc="left", pad=3)
+        look_at_most(axes, each)
         write(figure, left, top + wide + 3.2, f"spread of a place {spread[name]:.2f} (1: chance)", fontsize=6,
               color=MUTED)  # fmt: skip
     drawn = f"; lines: from the youngest to the oldest third ({along})" if any(map(len, ways.values())) else ""

@@ -32,6 +32,12 @@ export function quantiles(values, shares) {
   return shares.map((share) => (known.length ? known[Math.round(share * (known.length - 1))] : NaN));
 }
 
+// The middle 98 % of an axis where few codes far away would press all others into a corner; null: show it whole
+export function frame(values) {
+  const [first, low, high, last] = quantiles(values, [0, 0.01, 0.99, 1]), edge = 0.1 * (high - low);
+  return high > low && high - low < (last - first) / 4 ? [low - edge, high + edge] : null;
+}
+
 // The most frequent categories have a colour each, all others share grey: nobody can tell a hundred colours apart.
 export function colouring(values, categories) {
   if (!categories) {

@@ -1,6 +1,6 @@
 // One scatter of codes: WebGL points by plotly, a brush (lasso or box), marks for the codes at a voxel.
 
-import { rowsOf } from "./linked.js";
+import { frame, rowsOf } from "./linked.js";
 
 const INK = "#1c2733", RULE = "#d7dde2";
 const FADED = { marker: { opacity: 0.06 } };
@@ -51,7 +51,7 @@ export class Scatter {
       mark(2, { size: 15, symbol: "star", color: "#000000", line: { width: 1, color: "#ffffff" } }),
     ];
     await this.quietly(() => Plotly.react(this.element, traces, this.layout(axes, title), {
-      responsive: true, displayModeBar: false, scrollZoom: true, doubleClick: "reset",
+      responsive: true, displayModeBar: false, scrollZoom: true, doubleClick: "reset+autosize",
     }));
     if (!this.listens) this.listen();
   }
@@ -69,13 +69,14 @@ export class Scatter {
   }
 
   layout(axes, title) {
-    const axis = (number) => ({
+    const axis = (number, values) => ({
+      ...(frame(values) && { range: frame(values) }), // a second double click shows all
       title: { text: `${title} ${number + 1}`, font: { size: 11 }, standoff: 4 }, zeroline: false, gridcolor: RULE,
       tickfont: { size: 9 },
     });
     return {
-      margin: { l: 42, r: 8, t: 6, b: 32 }, dragmode: this.tool, hovermode: "closest", xaxis: axis(axes[0]),
-      yaxis: axis(axes[1]), font: { color: INK, family: "system-ui, sans-serif" }, paper_bgcolor: "#ffffff",
+      margin: { l: 42, r: 8, t: 6, b: 32 }, dragmode: this.tool, hovermode: "closest", xaxis: axis(axes[0], this.x),
+      yaxis: axis(axes[1], this.y), font: { color: INK, family: "system-ui, sans-serif" }, paper_bgcolor: "#ffffff",
       plot_bgcolor: "#ffffff", uirevision: title, selectionrevision: String(performance.now()),
       newselection: { line: { color: INK, width: 1 } },
     };

@@ -189,6 +189,17 @@ def test_parts_without_an_edge_are_joined_and_said(rng) -> None:
         assert np.linalg.norm(points - own, axis=1).mean() < 0.3 * np.linalg.norm(own, axis=1).mean()
 
 
+def test_axes_that_single_out_few_codes_are_called_so(rng) -> None:
+    """A ring of codes, and ten far away that hang on it by their longest edges alone."""
+    ring = rng.uniform(0, 2 * np.pi, 1000)
+    codes = np.stack([np.cos(ring), np.sin(ring), 0 * ring], axis=1)
+    codes[:10] = [9, 9, 0] + 0.01 * rng.normal(size=(10, 3))
+    lonely = SpectralEmbedding(neighbours=12).fit(codes.astype(np.float32))
+    assert "axis 1 singles out few codes: 1 % of them hold" in lonely.note_
+    plain = SpectralEmbedding(neighbours=12).fit(codes[10:].astype(np.float32))
+    assert "singles out" not in plain.note_  # negative control
+
+
 def test_at_rest_the_pulls_cancel(rng) -> None:
     picture = rng.normal(size=(50, 2))
     neighbours, weights = rng.integers(0, 50, size=(20, 6)), rng.random((20, 6)) + 0.1

@@ -15,6 +15,9 @@ from nigra.training import Tick
 _DENSE = 1_000
 """Codes up to which all eigenvectors are computed at once; that is exact and as quick."""
 
+_LONELY = 0.5
+"""Share of a mode's variance in 1 % of the codes above which the note says so; it is 8 % of a normal one."""
+
 _SCALE_AT = 7
 """The neighbour whose distance is a code's own scale (Zelnik-Manor and Perona 2004, NIPS 17)."""
 
@@ -56,7 +59,6 @@ class SpectralEmbedding(Embedding):
         weights = symmetric(indices, self._weights(distances, self.scales_, indices))
         ends, _ = bridges(codes, weights)
         if len(ends):
-            self.note_ = f"the graph fell into parts, joined by {len(ends)} edges"
             weakest = np.full(len(ends), np.median(weights.data))
             weights = weights + _edges(ends, weakest, weights.shape)
         weights = weights + diags_array(np.ones(len(codes)))  # every code is its own nearest
@@ -64,6 +66,8 @@ class SpectralEmbedding(Embedding):
         weights = diags_array(1 / self.density_) @ weights @ diags_array(1 / self.density_)
         self.degrees_ = np.asarray(weights.sum(axis=1)).ravel()
         self._set_modes(weights.tocsr())
+        joined = [f"the graph fell into parts, joined by {len(ends)} edges"] if len(ends) else []
+        self.note_ = "; ".join([*joined, *_lonely(self.modes_)])
         self.embedding_ = (self.modes_ * self._stretch()).astype(np.float32)
 
     def _set_modes(self, weights: csr_array) -> None:
@@ -129,6 +133,17 @@ class DiffusionMap(SpectralEmbedding):
 
     def _stretch(self) -> Float[ndarray, " dimensions"]:
         return self.eigenvalues_**self.time
+
+
+def _lonely(modes: Float[ndarray, "n dimensions"]) -> list[str]:
+    """A sentence for each axis that says little of most codes: 1 % of them hold most of what varies along it."""
+    few, squares = max(len(modes) // 100, 1), (modes - modes.mean(axis=0)) ** 2
+    shares = np.sort(squares, axis=0)[-few:].sum(axis=0) / squares.sum(axis=0)
+    return [
+        f"axis {at} singles out few codes: 1 % of them hold {100 * share:.0f} % of its variance"
+        for at, share in enumerate(shares, 1)
+        if share > _LONELY
+    ]
 
 
 def _largest(
