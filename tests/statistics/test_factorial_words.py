@@ -95,6 +95,15 @@ def test_many_levels_have_one_sentence_unless_they_are_shown():
     )
 
 
+def test_levels_that_never_differ_are_not_passed_over():
+    rows = [
+        effect(factor="alpha", level=str(k), low=np.nan, high=np.nan, note="the same everywhere") for k in range(6)
+    ]
+    assert paragraph(pd.DataFrame(rows)) == [
+        "alpha: 6 of 6 pairs of levels have no interval (the same everywhere)."
+    ]
+
+
 def test_the_answer_begins_in_short_and_a_phantom_is_called_one():
     rows = [effect(), effect(outcome="group_auc", low=-0.1, p_holm=1.0), effect(outcome="effective_rank", folds=3)]
     table = pd.DataFrame(rows)

@@ -41,6 +41,15 @@ def test_differences_are_from_the_published_value_and_paired(cells):
     assert first["published"].isna().all()
 
 
+def test_intervals_of_shares_end_where_shares_do(cells):
+    wild = cells.assign(outcome="group_auc", value=np.where(cells["fold"] == 0, 0.1, 0.95))
+    found = sweep(wild, FACTORS, "alpha", 0.3)
+    assert found["low"].min() == 0
+    assert found["high"].max() == 1
+    free = sweep(wild.assign(outcome="effective_rank"), FACTORS, "alpha", 0.3)
+    assert free["high"].max() > 1  # negative control
+
+
 def test_a_value_without_models_keeps_its_row(cells):
     hole = cells[~((cells["alpha"] == "0.5") & (cells["unit"] == "patch"))]
     found = sweep(hole, FACTORS, "alpha", 0.3)

@@ -95,14 +95,13 @@ def cell_means(cells: pd.DataFrame, factors: Mapping[str, list[str]], test_to_tr
     """
     rows = []
     for (outcome, detector), own in checked(cells, factors).groupby(["outcome", "detector"], sort=False):
-        table, (least, most) = ValueTable(own, factors), outcome_of(str(outcome)).within
+        table, known = ValueTable(own, factors), outcome_of(str(outcome))
         for cell in all_cells(factors):
             models, collapsed = table.counts([cell])
             found = asdict(crossed_mean(table.values(((cell, 1),)), test_to_train))
-            low, high = max(found["low"], least), min(found["high"], most)
             rows.append({
                 **dict(zip(factors, cell, strict=True)), "outcome": outcome, "detector": detector,
-                **found, "low": low, "high": high,
+                **found, **known.cut(found["low"], found["high"]),
                 "models": models, "collapsed": collapsed,
             })  # fmt: skip
     return pd.DataFrame(rows, columns=[*factors, *MEANS])

@@ -106,6 +106,11 @@ def _of_factor(rows: list[dict[Any, Any]]) -> list[str]:
             f"{rows[0]['factor']}: of {len(rows)} pairs of levels {len(known)} were not shown to differ; the "
             f"widest interval, of {pair}, is {_between(widest)}."
         )
+    unknown = [row for row in others if not _known(row)]
+    if unknown:
+        why = "; ".join(dict.fromkeys(str(row["note"]) for row in unknown if row["note"]))
+        head = f"{rows[0]['factor']}: {len(unknown)} of {len(rows)} pairs of levels have no interval"
+        sentences.append(f"{head} ({why})." if why else f"{head}.")
     return sentences
 
 

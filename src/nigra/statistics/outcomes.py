@@ -20,6 +20,15 @@ class Outcome:
     chance: float | None = None
     within: tuple[float, float] = (-inf, inf)
 
+    def cut(self, low: float, high: float) -> dict[str, float]:
+        """An interval of a mean, cut to what the outcome lies between; NaN stays.
+
+        >>> OUTCOMES["group_auc"].cut(0.18, 1.51)
+        {'low': 0.18, 'high': 1.0}
+        """
+        least, most = self.within
+        return {"low": max(low, least), "high": min(high, most)}
+
 
 DETECTION, CODE, HEALTH = "detection", "code", "training"
 

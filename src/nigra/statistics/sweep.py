@@ -14,6 +14,7 @@ import pandas as pd
 from nigra.errors import NigraError
 from nigra.statistics.cells import ValueTable, checked, is_number
 from nigra.statistics.crossed import crossed_mean
+from nigra.statistics.outcomes import outcome_of
 
 COLUMNS = (
     "factor", "value", "curve", "outcome", "detector", "estimate", "low", "high", "folds", "seeds", "subjects",
@@ -74,7 +75,7 @@ def sweep(
     others = {name: values for name, values in factors.items() if name != factor}
     cells, rows = checked(cells, list(factors)), []
     for (outcome, detector), own in cells.groupby(["outcome", "detector"], sort=False):
-        table = ValueTable(own, list(factors))
+        table, known = ValueTable(own, list(factors)), outcome_of(str(outcome))
         for fixed in product(*others.values()):
             along = dict(zip(others, fixed, strict=True))
             curve = curve_of(along)
@@ -86,8 +87,9 @@ def sweep(
                 away = crossed_mean(table.values(((cell, 1), (at[reference], -1))), test_to_train)
                 models, collapsed = table.counts([cell])
                 rows.append({
-                    **found, "factor": factor, "value": float(level), "curve": curve, "outcome": outcome,
-                    "detector": detector, "models": models, "collapsed": collapsed, "published": mark,
+                    **found, **known.cut(found["low"], found["high"]), "factor": factor, "value": float(level),
+                    "curve": curve, "outcome": outcome, "detector": detector, "models": models,
+                    "collapsed": collapsed, "published": mark,
                     "reference_value": float(reference), "difference": away.estimate, "difference_low": away.low,
                     "difference_high": away.high, "p": np.nan if level == reference else away.p,
                 })  # fmt: skip
