@@ -73,6 +73,15 @@ def test_cells_hold_means_nulls_and_keep_shares_between_0_and_1(rng: np.random.G
     assert found.xs("tightness", level="measure")["high"].max() > shares["high"].max()  # no share: not cut
 
 
+def test_what_is_never_negative_has_no_interval_below_zero(rng: np.random.Generator) -> None:
+    own = values(rng, {}, folds=2)
+    own["estimate"] = np.where(own["fold"] == 0, 1.0, 20.0)
+    own["measure"] = own["measure"].replace("tightness", "effective rank")
+    found = study_cells(own, SIAMESE, 0.5).set_index("measure")
+    assert (found.loc["effective rank", "low"] == 0).all()
+    assert (found.loc["place R2", "low"] < 0).all()  # negative control: R² may be negative
+
+
 def test_one_model_without_a_twin_has_no_effect(rng: np.random.Generator) -> None:
     own = values(rng, {})
     alone = own[(own["siamese"] == "AE") & (own["training"] == TRAINED)]

@@ -20,6 +20,9 @@ TRAINED, UNTRAINED = "trained", "untrained"
 SHARES = ("AUC", "accuracy", "same region", "same place", "collapsed")
 """Words of numbers that lie between 0 and 1."""
 
+FROM_ZERO = ("rank", "ratio", "dimension", "tightness", "alignment", " mm")
+"""Words of numbers that are never below 0."""
+
 EFFECT_COLUMNS = (
     "measure", "effect", "factor", "level", "reference", "by", "by_level", "by_reference", "estimate", "low",
     "high", "first", "second", "p", "p_holm", "q", "folds", "seeds", "pairs", "pairs_planned", "note",
@@ -50,6 +53,8 @@ def study_cells(values: pd.DataFrame, factors: Mapping[str, list[str]], test_to_
     found = found[found["models"] > 0].merge(null, on=keys, how="left")
     share = found["measure"].str.contains("|".join(SHARES))
     found.loc[share, ["low", "high"]] = found.loc[share, ["low", "high"]].clip(0, 1)
+    positive = found["measure"].str.contains("|".join(FROM_ZERO))
+    found.loc[positive, "low"] = found.loc[positive, "low"].clip(lower=0)
     return found[[*factors, *CELL_COLUMNS]]
 
 
