@@ -16,7 +16,7 @@ def curves() -> pd.DataFrame:
         lesion_table(CURVES, model).assign(effect=effect, size=size)
         for model in ("ae", "sae") for effect in ("dark", "bright") for size in ("6 mm", "9 mm")
     ]  # fmt: skip
-    return dose_response(pd.concat(parts), 100)
+    return dose_response(pd.concat(parts))
 
 
 def test_every_panel_has_every_method_and_chance() -> None:
@@ -61,7 +61,7 @@ def test_froc_is_drawn_where_the_best_method_finds_half() -> None:
         for detector, base in (("error", 1.0), ("z", 2.0)) for strength in (0.0, 0.1, 0.2, 0.4)
         for name in ("a", "b") for rate in (0.01, 0.05)
     ]  # fmt: skip
-    table = froc(pd.DataFrame(rows), 100)
+    table = froc(pd.DataFrame(rows))
     assert telling_strength(table) == 0.2
     figure = froc_figure(table)
     assert "strength 0.2" in [text.get_text() for text in figure.axes[0].texts]

@@ -16,7 +16,7 @@ def both(factor: float = 2.0) -> pd.DataFrame:
 
 
 def test_strengths_count_where_the_reference_finds_some_but_not_most() -> None:
-    table = advantage(both(), REFERENCE, bootstrap=200)
+    table = advantage(both(), REFERENCE)
     # means over subjects at .1, .2, .4 are .2, .5 and .8: the last is above one half
     net = table[table["model"] == "net"]
     assert set(net["conditions"]) == {2}
@@ -31,7 +31,7 @@ def test_strengths_count_where_the_reference_finds_some_but_not_most() -> None:
 
 def test_the_interval_widens_where_subjects_disagree() -> None:
     mixed = {"a": (0, 0.1, 0.2, 0.4), "b": (0, 0.6, 0.9, 0.9), "c": (0, 0.1, 0.5, 0.7)}
-    table = advantage(pd.concat([lesion_table(CURVES, "z"), lesion_table(mixed, "net")]), REFERENCE, bootstrap=500)
+    table = advantage(pd.concat([lesion_table(CURVES, "z"), lesion_table(mixed, "net")]), REFERENCE)
     row = table[(table["model"] == "net") & (table["effect"] == "")].iloc[0]
     assert row["ratio"] == pytest.approx((0.8 / 3 + 1.6 / 3) / (0.6 / 3 + 1.5 / 3))
     assert row["low"] < row["ratio"] - 0.1

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from nigra.simulation.dose_response import (
     KEYS,
@@ -34,13 +35,14 @@ def lesion_table(curves: dict[str, tuple[float, ...]] = CURVES, model: str = "ae
 
 
 def test_estimates_are_means_over_subjects_beside_chance() -> None:
-    table = dose_response(lesion_table(), 200)
+    table = dose_response(lesion_table())
     assert len(table) == len(MEASURES) * len(STRENGTHS)
     row = table[(table["measure"] == "sensitivity_matched") & (table["strength"] == 0.2)].iloc[0]
     assert row["estimate"] == pytest.approx(0.5)
     assert row["unplanted"] == pytest.approx(0.1 / 3)
     assert (row["chance"], row["subjects"], row["lesions"]) == (0.02, 3, 6)
-    assert 0.4 <= row["low"] < 0.5 < row["high"] <= 0.6  # of means of subjects at .4, .5, .6
+    expected = scipy.stats.ttest_1samp([0.4, 0.5, 0.6], 0).confidence_interval()  # two lesions count as one subject
+    assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
     chance = table.groupby("measure")["chance"].first()
     assert (chance["auroc"], chance["average_precision"], chance["sensitivity"]) == (0.5, 0.01, 0.03)
     assert np.isnan(chance["found"])
@@ -48,7 +50,7 @@ def test_estimates_are_means_over_subjects_beside_chance() -> None:
 
 def test_a_subject_with_many_lesions_counts_once() -> None:
     many = pd.concat([lesion_table()] + [lesion_table({"a": CURVES["a"]})] * 9)
-    plain, heavy = dose_response(lesion_table(), 100), dose_response(many, 100)
+    plain, heavy = dose_response(lesion_table()), dose_response(many)
     np.testing.assert_allclose(plain["estimate"], heavy["estimate"])
     assert heavy["lesions"].max() == 24
 
@@ -99,26 +101,17 @@ def test_resampled_means_leave_out_subjects_without_a_value(rng: np.random.Gener
         np.testing.assert_allclose(got[:, sample], expected)
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say(rng: np.random.Generator) -> None:
-    """A percentile bootstrap of 20 subjects is a little narrow, no more."""
-    inside = 0
-    for trial in range(200):
-        values = rng.normal(0.5, 0.1, 20)
-        samples = resampled_means(values[None], resamplings(20, 400, trial))[0]
-        low, high = np.quantile(samples, (0.025, 0.975))
-        inside += low <= 0.5 <= high
-    assert 0.87 <= inside / 200 <= 0.98
-
-
 def test_froc_by_hand() -> None:
     keys = dict(zip(KEYS, ("ae", "error", "sphere", "6 mm", "dark", 0.2), strict=True))
     rows = [
         {**keys, "participant_id": name, "rate": rate, "lesions": 4, "found": found, "false_clusters": false}
         for name, rate, found, false in [("a", 0.01, 1, 0), ("a", 0.05, 3, 4), ("b", 0.01, 2, 2), ("b", 0.05, 4, 8)]
     ]
-    table = froc(pd.DataFrame(rows), 200).set_index("rate")
+    table = froc(pd.DataFrame(rows)).set_index("rate")
     assert table["sensitivity"].tolist() == [3 / 8, 7 / 8]
     assert table["false_clusters"].tolist() == [1, 6]
-    assert (table.loc[0.01, "low"], table.loc[0.01, "high"]) == (0.25, 0.5)
-    assert (table.loc[0.05, "false_low"], table.loc[0.05, "false_high"]) == (4, 8)
+    half = scipy.stats.t.ppf(0.975, 1)  # of two subjects: t times half their distance
+    assert (table.loc[0.01, "low"], table.loc[0.01, "high"]) == (0, 1)
+    assert table.loc[0.05, "false_low"] == 0
+    assert table.loc[0.05, "false_high"] == pytest.approx(6 + half * 2)
     assert (table["subjects"] == 2).all()

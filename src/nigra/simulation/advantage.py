@@ -12,7 +12,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from nigra.detection.settings import method_label
-from nigra.simulation.dose_response import KEYS, by_subject, resampled_means, resamplings
+from nigra.simulation.dose_response import KEYS, by_subject
+from nigra.simulation.few_subjects import ratio_interval
 
 MEASURE = "sensitivity_matched"
 """Share of lesion voxels found by every method at the same observed rate of false positives."""
@@ -36,9 +37,8 @@ def best_reference(lesions: pd.DataFrame, candidates: Sequence[tuple[str, str]])
 
 
 def advantage(
-    lesions: pd.DataFrame, reference: tuple[str, str], limits: tuple[float, float] = (0.05, 0.5),
-    bootstrap: int = 1000, seed: int = 0,
-) -> pd.DataFrame:  # fmt: skip
+    lesions: pd.DataFrame, reference: tuple[str, str], limits: tuple[float, float] = (0.05, 0.5)
+) -> pd.DataFrame:
     """Mean sensitivity of every method over the conditions that count, over that of ``reference``: ``COLUMNS``.
 
     Args:
@@ -46,7 +46,7 @@ def advantage(
         limits: a shape, size, effect and strength counts where the reference's mean lies between these.
 
     A row per method and shape x size x effect, and one for all together, every condition with the same weight.
-    ``low``, ``high``: 95 % interval of the ratio, the same resamplings of the subjects for both methods. No row
+    ``low``, ``high``: 95 % interval of the ratio over subjects, who are the same for both methods. No row
     where no condition counts.
     """
     place = list(KEYS[2:])
@@ -56,7 +56,7 @@ def advantage(
     of_reference = pd.DataFrame(wide.xs(reference, level=("model", "detector")))
     mean = of_reference.mean(axis="columns")
     counted = of_reference[(mean >= limits[0]) & (mean <= limits[1])]
-    weights, rows = resamplings(len(subjects), bootstrap, seed), []
+    rows = []
     for model, detector in dict.fromkeys(zip(lesions["model"], lesions["detector"], strict=True)):
         own = wide.xs((model, detector), level=("model", "detector")).reindex(counted.index)
         groups = [(("", "", ""), np.arange(len(counted)))]
@@ -64,7 +64,7 @@ def advantage(
         groups += [(key, np.array([key == each for each in keys]).nonzero()[0]) for key in dict.fromkeys(keys)]
         for key, at in groups:
             if len(at):
-                found = _ratio(own.to_numpy(float)[at], counted.to_numpy(float)[at], weights)
+                found = _found(own.to_numpy(float)[at], counted.to_numpy(float)[at])
                 rows.append({
                     "model": model, "detector": detector, "reference": method_label(*reference),
                     **dict(zip(place[:-1], key, strict=True)), "conditions": len(at), **found,
@@ -73,22 +73,12 @@ def advantage(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _ratio(
-    own: Float[ndarray, "n_conditions n_subjects"],
-    reference: Float[ndarray, "n_conditions n_subjects"],
-    weights: Float[ndarray, "n_resamplings n_subjects"],
+def _found(
+    own: Float[ndarray, "n_conditions n_subjects"], reference: Float[ndarray, "n_conditions n_subjects"]
 ) -> dict[str, float]:
     """Both means, their ratio and its interval; only subjects whom both have scored in a condition."""
     both = np.isfinite(own) & np.isfinite(reference)
     own, reference = np.where(both, own, np.nan), np.where(both, reference, np.nan)
-    samples = [resampled_means(each, weights).mean(axis=0) for each in (own, reference)]
-    ones = np.ones((1, own.shape[1]))
-    mine, theirs = (float(resampled_means(each, ones).mean()) for each in (own, reference))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = samples[0] / samples[1]
-    known = ratios[np.isfinite(ratios)]
-    low, high = np.quantile(known, (0.025, 0.975)) if len(known) and own.shape[1] > 1 else (np.nan, np.nan)
-    return {
-        "sensitivity": mine, "reference_sensitivity": theirs, "ratio": mine / theirs, "low": float(low),
-        "high": float(high),
-    }  # fmt: skip
+    mine, theirs = (float(np.nanmean(each, axis=1).mean()) for each in (own, reference))
+    ratio, low, high = ratio_interval(own, reference)
+    return {"sensitivity": mine, "reference_sensitivity": theirs, "ratio": ratio, "low": low, "high": high}

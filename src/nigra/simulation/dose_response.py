@@ -8,6 +8,8 @@ import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
+from nigra.simulation.few_subjects import ends, mean_interval
+
 KEYS = ("model", "detector", "shape", "size", "effect", "strength")
 """A condition: a method looking at one shape in one size with one effect of one strength."""
 
@@ -47,18 +49,6 @@ def resampled_means(
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
 
 
-def interval(
-    samples: Float[ndarray, "n_rows n_resamplings"],
-) -> tuple[Float[ndarray, " n_rows"], Float[ndarray, " n_rows"]]:
-    """95 % percentile interval per row; NaN in a row without any sample."""
-    out = np.full((2, len(samples)), np.nan)
-    for number, row in enumerate(samples):
-        finite = row[np.isfinite(row)]
-        if len(finite):
-            out[:, number] = np.quantile(finite, (0.025, 0.975))
-    return out[0], out[1]
-
-
 def by_subject(table: pd.DataFrame, columns: Sequence[str], keys: Sequence[str] = KEYS) -> pd.DataFrame:
     """Mean of ``columns`` within each condition and subject: lesions and draws of one subject are not independent.
 
@@ -72,7 +62,7 @@ def _wide(values: pd.Series, subjects: Sequence[str]) -> pd.DataFrame:
     return values.unstack("participant_id", sort=False).reindex(columns=list(subjects))  # noqa: PD010
 
 
-def dose_response(lesions: pd.DataFrame, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def dose_response(lesions: pd.DataFrame) -> pd.DataFrame:
     """One row per condition and measure: the mean over subjects with its interval.
 
     Args:
@@ -80,24 +70,22 @@ def dose_response(lesions: pd.DataFrame, bootstrap: int = 1000, seed: int = 0) -
             of strength 0 are the same lesions before planting.
 
     Returns:
-        ``KEYS``, measure, estimate, low, high (bootstrap over subjects), chance, unplanted (the estimate at
+        ``KEYS``, measure, estimate, low, high (95 % over subjects), chance, unplanted (the estimate at
         strength 0: the same places as scanned), subjects, lesions.
     """
     extra = [name for name in CHANCE.values() if isinstance(name, str)]
     means = by_subject(lesions, [*MEASURES, *extra])
     counts = lesions.groupby(list(KEYS), sort=False).size()
     subjects = lesions["participant_id"].unique().tolist()
-    weights, made = resamplings(len(subjects), bootstrap, seed), []
+    made = []
     for measure in MEASURES:
         values = _wide(means[measure], subjects)
-        low, high = interval(resampled_means(values.to_numpy(float), weights))
+        low, high = mean_interval(values.to_numpy(float))
         table = pd.DataFrame(
             {"measure": measure, "estimate": values.mean(axis=1), "low": low, "high": high}, index=values.index
         )
-        enough = values.notna().sum(axis=1)
-        table.loc[enough < 2, ["low", "high"]] = np.nan  # one subject has no spread
         table["chance"] = _chance(means, measure)
-        table["subjects"], table["lesions"] = enough, counts
+        table["subjects"], table["lesions"] = values.notna().sum(axis=1), counts
         made.append(table.reset_index())
     return _with_unplanted(pd.concat(made, ignore_index=True))
 
@@ -140,10 +128,9 @@ def smallest_effect(
             strengths = values.index.to_numpy(float)
             found = float(crossing(strengths, values.mean(axis=1).to_numpy(float)[:, None], target)[0])
             samples = crossing(strengths, resampled_means(values.to_numpy(float), weights), target)
-            ends = np.quantile(samples, 0.025, method="lower"), np.quantile(samples, 0.975, method="higher")
             count = int(values.notna().any().sum())
-            low, high = ends if count > 1 else (np.nan, np.nan)
-            note = _note(found, float(ends[1]), strengths[-1], target, count)
+            low, high = ends(samples, count)
+            note = _note(found, high, strengths[-1], target, count)
             rows.append(
                 (*keys, measure, target, *(_finite(x) for x in (found, low, high)), strengths[-1], count, note)
             )
@@ -181,7 +168,7 @@ def _note(found: float, high: float, strongest: float, target: float, subjects: 
     return "" if np.isfinite(high) else f"the interval ends beyond {strongest:g}, the strongest planted"
 
 
-def froc(volumes: pd.DataFrame, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def froc(volumes: pd.DataFrame) -> pd.DataFrame:
     """Lesions found against false-positive clusters, along the thresholds; one row per condition and rate.
 
     Args:
@@ -189,16 +176,17 @@ def froc(volumes: pd.DataFrame, bootstrap: int = 1000, seed: int = 0) -> pd.Data
 
     Returns:
         ``KEYS``, rate (observed share of abnormal voxels in unplanted test controls), sensitivity (share of the
-        lesions found) and false_clusters (per subject), each with low and high over subjects, and subjects.
+        lesions found) and false_clusters (per subject), each with low and high (95 % over subjects), and subjects.
+        Along the rates false clusters may become fewer again: they grow together, or into a lesion.
     """
     keys = [*KEYS, "rate"]
     totals = volumes.assign(sensitivity=volumes["found"] / volumes["lesions"])
     means = by_subject(totals, ["sensitivity", "false_clusters"], keys)
     subjects = volumes["participant_id"].unique().tolist()
-    weights, columns = resamplings(len(subjects), bootstrap, seed), dict[str, Any]()
-    for name, short in (("sensitivity", ""), ("false_clusters", "false_")):
+    columns = dict[str, Any]()
+    for name, short, most in (("sensitivity", "", 1.0), ("false_clusters", "false_", np.inf)):
         values = _wide(means[name], subjects)
-        low, high = interval(resampled_means(values.to_numpy(float), weights))
+        low, high = mean_interval(values.to_numpy(float), (0.0, most))
         columns |= {name: values.mean(axis=1), f"{short}low": low, f"{short}high": high}
         columns["subjects"] = values.notna().sum(axis=1)
     return pd.DataFrame(columns).reset_index()

@@ -133,7 +133,7 @@ class SimulationSettings(_Settings):
     rates: list[float] = Field(
         [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05], min_length=1, description="the same, along the FROC curve"
     )
-    bootstrap: int = Field(1000, ge=100, description="subject resamplings behind each interval")
+    bootstrap: int = Field(1000, ge=100, description="subject resamplings behind the intervals of smallest effects")
     seed: int = Field(0, ge=0, description="seed of everything drawn")
 
     @model_validator(mode="after")

@@ -170,9 +170,9 @@ def write_tables(
         for part in parts
     )  # fmt: skip
     settings = plan.settings
-    curves = dose_response(found, settings.bootstrap, settings.seed)
+    curves = dose_response(found)
     smallest = smallest_effect(found, 0.5, settings.bootstrap, settings.seed)
-    clusters = froc(counts.drop(columns="region"), settings.bootstrap, settings.seed)
+    clusters = froc(counts.drop(columns="region"))
     first = [*KEYS, *WHO]
     write_tsv(plan.folder / "lesions.tsv", found[[*first, *(c for c in found if c not in first)]])
     write_tsv(plan.folder / "dose_response.tsv", curves)
@@ -181,7 +181,7 @@ def write_tables(
     (plan.folder / "advantage.tsv").unlink(missing_ok=True)
     reference = best_reference(found, [(INTENSITIES, name) for name in plan.run.settings.baselines])
     if reference is not None:
-        ahead = advantage(found, reference, bootstrap=settings.bootstrap, seed=settings.seed)
+        ahead = advantage(found, reference)
         write_tsv(plan.folder / "advantage.tsv", ahead)
     given = settings.model_dump(mode="json")
     inputs = {"cohort/volumes.npy": plan.run.cohort.digest, f"atlas {plan.atlas.space}": plan.atlas.source}
