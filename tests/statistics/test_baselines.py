@@ -45,22 +45,24 @@ def test_a_comparison_of_the_two_goes_before_their_intervals() -> None:
     """The same subjects: a difference can be sure where both intervals overlap; either order of the pair."""
     table = evaluation(sae=(0.75, 0.67, 0.83), **BASELINES)
     assert "no network beats" in baseline_words(table)[0]
-    heads = ["region", "measure", "first", "second", "low", "high"]
+    heads = ["region", "measure", "first", "second", "low", "high", "p_holm"]
     for row in (
-        ("whole brain", "auc", "sae", "intensities+z", 0.01, 0.09),
-        ("whole brain", "auc", "intensities+z", "sae", -0.09, -0.01),
+        ("whole brain", "auc", "sae", "intensities+z", 0.01, 0.09, 0.3),
+        ("whole brain", "auc", "intensities+z", "sae", -0.09, -0.01, 0.3),
     ):
         words = baseline_words(table, pd.DataFrame([row], columns=heads))
         assert words[0].startswith("Whole brain: sae beats")
-        assert words[0].endswith("(by the 95 % interval of the difference).")
+        assert words[0].endswith("(by the 95 % interval of the difference, for below with p < .05 after Holm too).")
     lost = ("whole brain", "auc", "sae", "intensities+z", -0.09, -0.01)
-    assert "sae lies below it" in baseline_words(table, pd.DataFrame([lost], columns=heads))[0]
+    assert "sae lies below it" in baseline_words(table, pd.DataFrame([(*lost, 0.01)], columns=heads))[0]
+    chosen = baseline_words(table, pd.DataFrame([(*lost, 0.2)], columns=heads))[0]
+    assert "below it" not in chosen  # the best of several is chosen: not without the correction
 
 
 def test_a_comparison_of_others_is_not_claimed() -> None:
     """All methods against a reference that is not the best baseline: the verdict rests on overlap, and says so."""
-    heads = ["region", "measure", "first", "second", "low", "high"]
-    other = pd.DataFrame([("whole brain", "auc", "sae", "intensities+raw", 0.1, 0.2)], columns=heads)
+    heads = ["region", "measure", "first", "second", "low", "high", "p_holm"]
+    other = pd.DataFrame([("whole brain", "auc", "sae", "intensities+raw", 0.1, 0.2, 0.01)], columns=heads)
     words = baseline_words(evaluation(sae=(0.75, 0.67, 0.83), **BASELINES), other)
     assert words[0].startswith("Whole brain: no network beats")
     assert words[0].endswith("(without a comparison of the two, intervals that overlap count as no difference).")

@@ -103,6 +103,22 @@ def test_a_better_method_is_found_against_the_reference(rng):
     assert row(table, AUC)["p_draws"] < 0.02
 
 
+def test_a_plain_difference_passes_holm_however_few_resamples():
+    """100 resamples cannot count a p below .02, and six methods are 15 pairs."""
+    rng = np.random.default_rng(1)
+    patient = np.arange(60) >= 30
+    good = rng.normal(size=(1, 60)) + 3 * patient
+    methods = {"a": good} | {name: rng.normal(size=(1, 60)) for name in "bcdef"}
+    table = compare(run(methods, 30, test=12), bootstraps=100)
+    better = table[(table["measure"] == AUC) & (table["first"] == "a")]
+    assert len(better) == 5
+    assert (better["p_holm"] < 0.05).all()
+    noise = table[(table["measure"] == AUC) & (table["first"] != "a")]
+    assert (noise["p_holm"] > 0.05).all()  # negative control
+    found = row(table, AUC, second="b")
+    assert 0 < found["p"] < 2 / 101
+
+
 def test_holm_by_hand_and_never_below_p(rng):
     np.testing.assert_allclose(holm(np.array([0.02, 0.01, 0.5, 0.03])), [0.06, 0.04, 0.5, 0.06])
     p = rng.random(50)

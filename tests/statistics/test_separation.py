@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 from sklearn.linear_model import LogisticRegression
 
-from nigra.statistics.delong import auc_covariance
+from nigra.statistics.delong import auc_covariance, auc_interval
 from nigra.statistics.delong import wins as wins_of_draws
 from nigra.statistics.separation import Separation, logistic, separation, together
 
@@ -35,8 +35,12 @@ def test_the_pair_against_brute_force(rng):  # type: ignore[no-untyped-def]
     np.testing.assert_allclose(table[:, 0], [a[0], m[0], m[0] - (1 - a[0])])
     for row, (of_patients, of_controls) in enumerate([a[1:], m[1:], (m[1] + a[1], m[2] + a[2])]):
         variance = of_patients.var(ddof=1) / len(of_patients) + of_controls.var(ddof=1) / len(of_controls)
-        np.testing.assert_allclose(table[row, 2] - table[row, 0], 1.959964 * np.sqrt(variance))
-        np.testing.assert_allclose(table[row].sum(), 3 * table[row, 0])
+        if row < 2:  # single AUCs: on the logit scale, as everywhere
+            assert tuple(table[row, 1:]) == pytest.approx(auc_interval(table[row, 0], variance))
+        else:
+            np.testing.assert_allclose(
+                table[row, 1:], table[row, 0] + 1.959964 * np.sqrt(variance) * np.array([-1, 1])
+            )
     z = (m[0] - 0.5) / np.sqrt(m[1].var(ddof=1) / len(m[1]) + m[2].var(ddof=1) / len(m[2]))
     assert p[1] == pytest.approx(2 * scipy.stats.norm.sf(z), rel=1e-5)
 
@@ -63,7 +67,7 @@ def test_complete_separation_has_the_p_of_its_order(rng):  # type: ignore[no-unt
     """DeLong's error is 0 there; 1 / C(7, 3) is the chance of all patients above all controls."""
     patient = np.arange(7) >= 4
     auc, p, _ = separation(pd.Series(np.arange(7.0)), patient).alone()
-    np.testing.assert_array_equal(auc, 1)
+    np.testing.assert_array_equal(auc, [1, np.nan, np.nan])  # and no interval
     oracle = scipy.stats.mannwhitneyu(np.arange(4, 7), np.arange(4), method="exact").pvalue
     assert p == pytest.approx(2 / 35)
     assert p == pytest.approx(oracle)

@@ -82,7 +82,10 @@ def in_brief(
     healthy = f"{subjects} controls" if subjects > 1 else "one control"
     sentences = [f"Anomalies were planted into {healthy} that no model, detector or threshold had seen."]
     if subjects < FEW_SUBJECTS:
-        sentences.append(f"With fewer than {FEW_SUBJECTS} subjects intervals are wide and rest on how values spread in few; rank no methods by them.")
+        sentences.append(
+            f"With fewer than {FEW_SUBJECTS} subjects intervals are wide and rest on the spread of a few values; "
+            "rank no methods by them."
+        )
     said = [("What was done", sentences)]
     if ahead is not None and len(ahead):
         said.append(("Against the best baseline", advantage_words(ahead)))

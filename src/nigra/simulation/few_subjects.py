@@ -1,7 +1,7 @@
 """95 % intervals over the few subjects that anomalies are planted into.
 
-A percentile bootstrap of 7 subjects holds the truth in 84 to 87 % of studies, one of 12 in 90 %: it knows the spread
-of the subjects but not how badly so few tell it. Student's t does.
+A percentile bootstrap of 7 subjects holds the truth in 84 to 87 % of studies, one of 12 in 90 %: it knows how they
+spread, but not how badly so few tell it. Student's t does.
 """
 
 import numpy as np

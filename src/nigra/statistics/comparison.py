@@ -38,6 +38,9 @@ COLUMNS = (
 MEASURES = (AUC_POOLED, *BY_DRAW)
 """The measures compared, in order; Cliff's delta would repeat the AUC."""
 
+FEW = 10
+"""Resamples beyond 0 below which p is not counted: of 1000 none could pass Holm's correction for 28 pairs."""
+
 PATIENT_SAMPLES = 200  # resamplings of the patients alone; a variance needs fewer than a quantile
 
 
@@ -53,7 +56,9 @@ def compare(
     difference       first minus second; above 0 means that ``first`` tells the groups apart better
     low, high        95 % interval: DeLong's for the pooled AUC; percentiles of the paired bootstrap for the others,
                      which a difference, being nearly symmetric, allows and which agree with their p
-    test, p          two-sided test of no difference: DeLong or bootstrap (its p is at least 2 / (bootstraps + 1))
+    test, p          two-sided test of no difference: DeLong or bootstrap. Where fewer than ``FEW`` resamples lie on
+                     the other side of 0, their count says little: p is then that of t with the bootstrap's standard
+                     error and the smaller group's degrees of freedom, if that is lower
     p_draws          ``corrected_t`` over the draws; NaN for the pooled AUC and for fewer than two draws
     p_holm           ``p`` after Holm (1979) over the pairs of this region and measure
     q                ``p_holm`` after Benjamini-Hochberg over the regions of this pair and measure
@@ -177,12 +182,13 @@ def _region(
             rows += [row | _nothing() | {"measure": measure} for measure in MEASURES]
             continue
         at = [list(draws).index(name) for name in (first, second)]
-        rows.append(row | {"measure": AUC_POOLED} | _delong(pooled[at], covariance[np.ix_(at, at)]))
+        per_draw = []
         for m, measure in enumerate(BY_DRAW):
             one, other = values[first][:, m], values[second][:, m]
-            rows.append(
-                row | {"measure": measure} | _over_draws(one, other, like.test_to_train, measure not in HALVES)
-            )
+            found = _over_draws(one, other, like.test_to_train, measure not in HALVES, min(counts) - 1)
+            per_draw.append(row | {"measure": measure} | found)
+        shared = {"measure": AUC_POOLED, "draws": per_draw[0]["draws"]}
+        rows += [row | _delong(pooled[at], covariance[np.ix_(at, at)]) | shared, *per_draw]
     return rows
 
 
@@ -223,15 +229,19 @@ def _delong(auc: Float[ndarray, "2"], covariance: Float[ndarray, "2 2"]) -> dict
     half = scipy.stats.norm.ppf(0.975) * np.sqrt(max(variance, 0.0))
     return {
         "first_estimate": auc[0], "second_estimate": auc[1], "difference": difference,
-        "low": max(difference - half, -1.0), "high": min(difference + half, 1.0), "draws": 1, "test": "DeLong",
+        "low": max(difference - half, -1.0), "high": min(difference + half, 1.0), "test": "DeLong",
         "p": np.nan if np.isnan(variance) else _two_sided(difference, variance), "p_draws": np.nan,
     }  # fmt: skip
 
 
 def _over_draws(
-    first: Float[ndarray, "n_draws samples"], second: Float[ndarray, "n_draws samples"], ratio: float, tested: bool
-) -> dict[str, object]:
-    """Difference of a measure's mean over the draws: paired bootstrap, and corrected t."""
+    first: Float[ndarray, "n_draws samples"], second: Float[ndarray, "n_draws samples"], ratio: float, tested: bool,
+    freedom: int,
+) -> dict[str, object]:  # fmt: skip
+    """Difference of a measure's mean over the draws: paired bootstrap, and corrected t.
+
+    ``freedom``: of the t by which a p beyond what the resamples can count is told.
+    """
     by_sample = first - second
     bootstraps = by_sample.shape[1] - PATIENT_SAMPLES
     means = mean_of_known(by_sample)
@@ -240,11 +250,15 @@ def _over_draws(
     known = not np.isnan(difference) and len(again) > 0
     low, high = np.quantile(again, [0.025, 0.975]) if known else (np.nan, np.nan)
     spread = patients_alone.var(ddof=1) if len(patients_alone) > 1 else np.nan
-    tails = [1 + (again <= 1e-12).sum(), 1 + (again >= -1e-12).sum()]
+    beyond = int(min((again <= 1e-12).sum(), (again >= -1e-12).sum()))
+    p = min(1.0, 2 * (1 + beyond) / (1 + len(again)))
+    if beyond < FEW and known and freedom > 0:
+        smooth = _two_sided(float(difference), float(again.var(ddof=1)), freedom)
+        p = p if np.isnan(smooth) else min(p, smooth)
     return {
         "first_estimate": float(mean_of_known(first[:, 0])), "second_estimate": float(mean_of_known(second[:, 0])),
         "difference": difference, "low": low, "high": high,
         "draws": int((~np.isnan(by_sample[:, 0])).sum()), "test": "bootstrap" if tested else "",
-        "p": min(1.0, 2 * min(tails) / (1 + len(again))) if known and tested else np.nan,
+        "p": p if known and tested else np.nan,
         "p_draws": corrected_t(by_sample[:, 0], ratio, spread) if tested else np.nan,
     }  # fmt: skip

@@ -83,15 +83,40 @@ def warnings(table: pd.DataFrame) -> list[str]:
     for column, rows in alarms.groupby("column", sort=False):
         first, own = rows.iloc[0], alone[column]
         others = f" and {len(rows) - 1} more regions" if len(rows) > 1 else ""
-        who = "all covariates together tell" if column == TOGETHER else f"{column} alone tells"
+        who = "all covariates together tell" if column == TOGETHER else f"{_called(str(column))} alone tells"
         sentences.append(
-            f"{who} the groups apart (AUC {_interval(own)}) as well as the score of {first['region']}{others} does "
+            f"{who} the groups apart ({_auc(own)}) as well as the score of {first['region']}{others} does "
             f"(difference {_interval(first)}): the score's separation need not be the disease."
         )
     return sentences
 
 
+QUALITY = {
+    "dice": "overlap with the template (dice)", "correlation": "similarity to the template (correlation)",
+    "volume_ml": "brain volume (volume_ml)",
+}  # fmt: skip
+"""What columns of ``quality.tsv`` are, for readers who do not know the table."""
+
+
+def _called(column: str) -> str:
+    return QUALITY.get(column, column)
+
+
+def _auc(row: pd.Series) -> str:
+    """An AUC to read: one below .5 the other way round.
+
+    >>> _auc(pd.Series({"estimate": 0.25, "low": 0.0625, "high": 0.5}))
+    'AUC of its better side 0.75 [0.50, 0.94]'
+    """
+    if row["estimate"] >= 0.5:
+        return f"AUC {_interval(row)}"
+    turned = {"estimate": 1 - row["estimate"], "low": 1 - row["high"], "high": 1 - row["low"]}
+    return f"AUC of its better side {_interval(pd.Series(turned))}"
+
+
 def _interval(row: pd.Series) -> str:
+    if np.isnan(row["low"]):
+        return f"{row['estimate']:.2f} (no interval)"
     return f"{row['estimate']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 
@@ -161,6 +186,6 @@ def verdict(off_chance: bool, method: Float[ndarray, "3"], difference: Float[nda
         words = "does not separate the groups"
     else:
         words = "too few subjects to tell it from chance, or from the score"
-    if method[1] <= 0.5:
+    if min(method[:2]) <= 0.5:
         words += "; the score itself is not above chance"
     return words

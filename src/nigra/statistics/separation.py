@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from nigra.statistics.covariates import NUMERIC, dummies, kind_of, levels_of
-from nigra.statistics.delong import Pairs, wins
+from nigra.statistics.delong import Pairs, auc_interval, wins
 
 FOLDS, REPEATS = 5, 40
 Z = 1.959964
@@ -38,7 +38,7 @@ class Separation:
     p: float | None = None
 
     def alone(self) -> tuple[Float[ndarray, "3"], float, int]:
-        """AUC with its 95 % interval of DeLong (1988), p against .5 (``p`` where given), subjects with a value."""
+        """AUC with its 95 % interval (``auc_interval``), p against .5 (or ``p``), subjects with a value."""
         table, p, n = _summary(self.pairs[None], np.ones((1, 1)), np.array([0.5]))
         return table[0], float(p[0]) if self.p is None else self.p, n
 
@@ -66,7 +66,11 @@ def _summary(
     weights: Float[ndarray, "rows k"],
     chance: Float[ndarray, " rows"],
 ) -> tuple[Float[ndarray, "rows 3"], Float[ndarray, " rows"], int]:
-    """Weighted sums of AUCs with DeLong's interval and two-sided p against ``chance``, on common subjects."""
+    """Weighted sums of AUCs with DeLong's interval and two-sided p against ``chance``, on common subjects.
+
+    A single AUC (chance 0.5) has the interval it has everywhere, ``auc_interval``, which is none where all pairs
+    are won or all lost. A difference (chance 0) has the plain one.
+    """
     known = ~np.isnan(pairs).any(axis=0)
     rows, columns = known.any(axis=1), known.any(axis=0)
     n, shape = int(rows.sum() + columns.sum()), (len(weights), 3)
@@ -81,8 +85,11 @@ def _summary(
     # complete separation leaves no error to estimate: the chance of just this order, either way round
     complete = 2 * scipy.special.beta(rows.sum() + 1, columns.sum() + 1) * (n + 1)
     p = np.where(away <= 1e-12, 1.0, np.where(np.isinf(z), min(complete, 1.0), 2 * scipy.stats.norm.sf(z)))
-    low, high = (np.clip(estimate + side * Z * error, chance - 0.5 - (chance == 0) / 2, 1) for side in (-1, 1))
-    return np.stack([estimate, low, high], axis=1), p, n
+    ends = np.array([
+        auc_interval(auc, se**2) if middle else np.clip([auc - Z * se, auc + Z * se], -1, 1)
+        for auc, se, middle in zip(estimate, error, chance, strict=True)
+    ])  # fmt: skip
+    return np.column_stack([estimate, ends]), p, n
 
 
 def separation(

@@ -87,12 +87,15 @@ def _made_up(run: Run) -> pd.DataFrame:
 def covariates_of(run: Run) -> pd.DataFrame:
     """Covariates of the run's subjects: participants.tsv, and quality.tsv where the study has one.
 
-    Unless the settings name them, what only the ill have (stage, clinical scores, side) is none.
+    Unless the settings name them, what only the ill have (stage, clinical scores, side, any column without a value
+    in every control) is none.
     """
     table, asked = _columns(run), run.settings.evaluation.disease
     wanted = run.settings.evaluation.covariates
     if wanted is None:
-        return table.drop(columns=[asked.stage, *asked.clinical, asked.side], errors="ignore")
+        controls = table.reindex(run.cohort.group(CONTROL))
+        ill = [name for name in table if controls[name].isna().all() and table[name].notna().any()]
+        return table.drop(columns=[asked.stage, *asked.clinical, asked.side, *ill], errors="ignore")
     unknown = [name for name in wanted if name not in table]
     if unknown:
         found = ", ".join(map(str, table.columns)) or "none"
