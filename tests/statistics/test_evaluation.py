@@ -115,7 +115,10 @@ def test_one_score_per_subject_judges_each_pair_over_the_draws_of_both(rng):
     psi = (pairs + 1) / 2
     error = np.sqrt(psi.mean(axis=1).var(ddof=1) / 12 + psi.mean(axis=0).var(ddof=1) / psi.shape[1])
     auc = psi.mean()
-    low = scipy.special.expit(scipy.special.logit(auc) - 1.959964 * error / (auc * (1 - auc)))
+    parts = [psi.mean(axis=1 - k).var(ddof=1) / psi.shape[k] for k in (0, 1)]
+    degrees = sum(parts) ** 2 / sum(part**2 / (n - 1) for part, n in zip(parts, psi.shape, strict=True))  # Welch
+    quantile = scipy.stats.t.ppf(0.975, degrees)
+    low = scipy.special.expit(scipy.special.logit(auc) - quantile * error / (auc * (1 - auc)))
     assert cell(table, AUC_POOLED, "low_delong") == pytest.approx(low, abs=1e-6)
     for column in ("low", "high", "low_delong", "high_delong"):
         assert cell(table, DELTA, column) == pytest.approx(2 * cell(table, AUC_POOLED, column) - 1)

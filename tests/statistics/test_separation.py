@@ -35,8 +35,11 @@ def test_the_pair_against_brute_force(rng):  # type: ignore[no-untyped-def]
     np.testing.assert_allclose(table[:, 0], [a[0], m[0], m[0] - (1 - a[0])])
     for row, (of_patients, of_controls) in enumerate([a[1:], m[1:], (m[1] + a[1], m[2] + a[2])]):
         variance = of_patients.var(ddof=1) / len(of_patients) + of_controls.var(ddof=1) / len(of_controls)
+        parts = [place.var(ddof=1) / len(place) for place in (of_patients, of_controls)]
+        each = [len(of_patients) - 1, len(of_controls) - 1]
+        degrees = sum(parts) ** 2 / (parts[0] ** 2 / each[0] + parts[1] ** 2 / each[1])  # Welch, Satterthwaite
         if row < 2:  # single AUCs: on the logit scale, as everywhere
-            assert tuple(table[row, 1:]) == pytest.approx(auc_interval(table[row, 0], variance))
+            assert tuple(table[row, 1:]) == pytest.approx(auc_interval(table[row, 0], variance, freedom=degrees))
         else:
             np.testing.assert_allclose(
                 table[row, 1:], table[row, 0] + 1.959964 * np.sqrt(variance) * np.array([-1, 1])

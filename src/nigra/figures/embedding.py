@@ -88,11 +88,11 @@ def look_at_most(axes: Axes, points: Float[ndarray, "n _"]) -> None:
     """
     known = points[np.isfinite(points).all(axis=1), :2]
     inside = np.ones(len(known), dtype=bool)
-    for values, limit in zip(known.T, (axes.set_xlim, axes.set_ylim), strict=True):
+    for name, values in zip("xy", known.T, strict=True):
         low, high = np.quantile(values, [0.01, 0.99])
         if 0 < high - low < np.ptp(values) / 4:
             edge = 0.1 * (high - low)
-            limit(low - edge, high + edge)
+            axes.set(**{f"{name}lim": (low - edge, high + edge)})
             inside &= (values >= low - edge) & (values <= high + edge)
     if not inside.all():
         text = f"{100 * (1 - inside.mean()):.2g} % of the codes beyond"

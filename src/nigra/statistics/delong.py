@@ -7,6 +7,8 @@ over its own draws first, the average of a patient would be the less noisy one, 
 with no disease at all (decisions/0015).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.special
 import scipy.stats
@@ -65,14 +67,39 @@ def auc_covariance(
     return auc, np.reshape(covariance, (k, k))
 
 
-def auc_interval(auc: float, variance: float, level: float = 0.95) -> tuple[float, float]:
+def freedom(pairs: Pairs) -> float:
+    """Degrees of freedom of DeLong's variance: Welch and Satterthwaite's of its two parts, patients and controls.
+
+    With 15 controls and many patients it is hardly known better than from 15 numbers. NaN as the variance.
+    """
+    parts = []
+    for axis in (1, 0):
+        mean = np.nanmean(pairs[:, ~np.isnan(pairs).all(axis=0)][~np.isnan(pairs).all(axis=1)], axis=axis)
+        if len(mean) < 2:
+            return np.nan
+        parts.append((float(mean.var(ddof=1)) / len(mean), len(mean)))
+    return welch(parts)
+
+
+def welch(parts: Sequence[tuple[float, int]]) -> float:
+    """Degrees of freedom of a sum of independent variances of means, each with the number of values behind it.
+
+    >>> welch([(1.0, 11), (0.0, 99)]), welch([(1.0, 11), (1.0, 11)]), welch([(0.0, 5)])
+    (10.0, 20.0, inf)
+    """
+    below = sum(variance**2 / max(n - 1, 1) for variance, n in parts)
+    return sum(variance for variance, _ in parts) ** 2 / below if below > 0 else np.inf
+
+
+def auc_interval(auc: float, variance: float, level: float = 0.95, freedom: float = np.inf) -> tuple[float, float]:
     """Interval of an AUC from its variance, on the logit scale and back, so that it stays within [0, 1].
 
-    The plain interval passes 1 and covers too little for few subjects and a high AUC (docs/results/coverage.md).
-    NaN where the AUC is 0 or 1 or nothing varies: DeLong's variance is 0 there, not the uncertainty.
+    By t with ``freedom`` degrees of freedom, as the variance is known from few subjects. The plain interval passes
+    1 and covers too little for few subjects and a high AUC (docs/results/coverage.md). NaN where the AUC is 0 or 1
+    or nothing varies: DeLong's variance is 0 there, not the uncertainty.
     """
     if not (0 < auc < 1 and variance > 0):
         return np.nan, np.nan
-    half = scipy.stats.norm.ppf((1 + level) / 2) * np.sqrt(variance) / (auc * (1 - auc))
+    half = scipy.stats.t.ppf((1 + level) / 2, freedom) * np.sqrt(variance) / (auc * (1 - auc))
     low, high = scipy.special.expit(scipy.special.logit(auc) + np.array([-half, half]))
     return float(low), float(high)

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from nigra.errors import NigraError
 from nigra.statistics.bootstrap import bca, resample
-from nigra.statistics.delong import Pairs, auc_covariance, auc_interval, pair_auc, wins
+from nigra.statistics.delong import Pairs, auc_covariance, auc_interval, freedom, pair_auc, wins
 from nigra.statistics.draws import Draws, read_draws
 from nigra.statistics.groups import AUC_POOLED, BY_DRAW, HALVES, HIGH_SPECIFICITY, MEASURES, cut_off, measures
 from nigra.statistics.multiplicity import benjamini_hochberg, p_value, standardised, twice_the_mean
@@ -179,5 +179,5 @@ class Place:
     def _delong(self, measure: str) -> tuple[float, float]:
         """DeLong's interval of the pooled AUC, or of Cliff's delta = 2 AUC - 1."""
         area, variance = auc_covariance(self.pairs[None])
-        low, high = auc_interval(float(area[0]), float(variance[0, 0]))
+        low, high = auc_interval(float(area[0]), float(variance[0, 0]), freedom=freedom(self.pairs))
         return (low, high) if measure == AUC_POOLED else (2 * low - 1, 2 * high - 1)

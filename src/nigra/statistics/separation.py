@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from nigra.statistics.covariates import NUMERIC, dummies, kind_of, levels_of
-from nigra.statistics.delong import Pairs, auc_interval, wins
+from nigra.statistics.delong import Pairs, auc_interval, welch, wins
 
 FOLDS, REPEATS = 5, 40
 Z = 1.959964
@@ -80,14 +80,18 @@ def _summary(
     placements = [weights @ np.nanmean(used, axis=axis) for axis in (2, 1)]  # per patient, per control
     estimate = weights @ np.nanmean(used, axis=(1, 2))
     error = np.sqrt(sum(place.var(axis=1, ddof=1) / place.shape[1] for place in placements))
+    freedoms = [
+        welch([(place[row].var(ddof=1) / place.shape[1], place.shape[1]) for place in placements])
+        for row in range(len(weights))
+    ]
     away = np.abs(estimate - chance)
     z = np.divide(away, error, out=np.full(away.shape, np.inf), where=error > 1e-12)
     # complete separation leaves no error to estimate: the chance of just this order, either way round
     complete = 2 * scipy.special.beta(rows.sum() + 1, columns.sum() + 1) * (n + 1)
     p = np.where(away <= 1e-12, 1.0, np.where(np.isinf(z), min(complete, 1.0), 2 * scipy.stats.norm.sf(z)))
     ends = np.array([
-        auc_interval(auc, se**2) if middle else np.clip([auc - Z * se, auc + Z * se], -1, 1)
-        for auc, se, middle in zip(estimate, error, chance, strict=True)
+        auc_interval(auc, se**2, freedom=known) if middle else np.clip([auc - Z * se, auc + Z * se], -1, 1)
+        for auc, se, known, middle in zip(estimate, error, freedoms, chance, strict=True)
     ])  # fmt: skip
     return np.column_stack([estimate, ends]), p, n
 
