@@ -124,9 +124,9 @@ deviation, as a model trained anew would.
 In the mean over draws controls tested in many draws count more than others, so that 56 of them are worth fewer. One
 score per subject has no such weights.
 
-DeLong's interval is by t with Welch and Satterthwaite's degrees of freedom, and the shares of BCa are moved outwards
-as far as few subjects ask for (`nigra.statistics.bootstrap.widening`). Without either, 15 controls at an AUC of .8
-gave 92.8 (DeLong) and 92.0 (BCa) in 600 studies.
+DeLong's interval is by t with Welch and Satterthwaite's degrees of freedom, and the shares of BCa are moved
+outwards as far as few subjects ask for (`nigra.statistics.bootstrap.widening`). Without either, 15 controls at an
+AUC of .8 gave 92.8 (DeLong) and 92.0 (BCa) in 600 studies.
 
 The corrected resampled t is meant for another question: what would a new *split* of these very subjects give? The
 patients are the same in all draws, and that others would have been recruited is not in its width. It comes near
