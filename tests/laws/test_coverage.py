@@ -1,5 +1,7 @@
 """Intervals hold the AUC they should as often as they say; the measured page is docs/results/coverage.md."""
 
+import re
+
 import pytest
 
 from tests.laws.coverage import AUCS, PAGE, as_table, coverage
@@ -25,7 +27,11 @@ def test_the_page_was_measured_and_keeps_the_promise():
         line.split("|")[1:-1] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| 0.")
     ]
     assert len(rows) == 3 * len(AUCS)
-    for row in rows[: len(AUCS)]:
+    for row in rows[: 2 * len(AUCS)]:
         logit, _, bca, _ = (float(cell) for cell in row[1:])
         assert 93 <= logit <= 97
         assert 93 <= bca <= 97
+    assert all(93 <= float(cell) <= 97 for row in rows[2 * len(AUCS) :] for cell in row[1:])
+    studies = [int(count) for count in re.findall(r"^(\d+) studies each", PAGE.read_text(encoding="utf-8"), re.M)]
+    assert len(studies) == 3
+    assert min(studies) >= 500
