@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from nigra.config import read_settings
 from nigra.errors import NigraError
 from nigra.explorer.opened import Study, check
 from nigra.explorer.volumes import nifti
-from nigra.files import read_json
+from nigra.files import read_json, write_json
 from nigra.study.run import Run
 from nigra.study.score import read_scores
 from tests.explorer.latent_fixture import MODELS, ONE, PLACES, settings
@@ -268,3 +269,26 @@ def test_a_nifti_keeps_values_and_affine(affine: np.ndarray, rng: np.random.Gene
 def test_the_fixture_has_both_models(explorable: Path) -> None:
     for model in MODELS:
         assert read_json(explorable / "runs" / "quick" / model / "draw-00" / "model.json")["key"]
+
+
+def test_a_space_of_an_earlier_training_says_so_and_a_file_that_is_a_link_is_refused(
+    explorable: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(explorable, study)
+    space = study / "runs" / "quick" / "latent" / "sae" / "draw-00"
+    key = read_json(study / "runs" / "quick" / "sae" / "draw-00" / "model.json")["key"]
+    for known, words in (
+        (key, "sae, draw-00"),
+        ("another", "sae, draw-00 (of a model that was trained anew since)"),
+    ):
+        write_json(space / "latent.json", {"model": known})
+        with serve(study) as port:
+            spaces = Client(port).get("/api/run", run="quick").json()["spaces"]
+            assert [each["label"] for each in spaces] == ["ae, draw-00", words]
+    outside = tmp_path / "outside.safetensors"
+    shutil.move(space / "embeddings" / "pca.safetensors", outside)
+    (space / "embeddings" / "pca.safetensors").symlink_to(outside)
+    with serve(study) as port:
+        assert "leads out of the run" in refused(Client(port), "points", **WHERE, embedding="pca")
+        assert floats(Client(port), "points", **WHERE, embedding="umap").size  # negative control

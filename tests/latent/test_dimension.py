@@ -25,6 +25,18 @@ def test_a_roll_is_a_surface_though_its_covariance_has_three_axes(rng: np.random
     assert row.null > 2.6
 
 
+def test_the_same_places_in_many_people_are_no_surface(rng: np.random.Generator) -> None:
+    """Flat and Gaussian: 10 directions of place, 3 of person. Among all codes TwoNN would tell the persons' 3."""
+    places = rng.normal(size=(300, 10)) @ rng.normal(size=(10, 16))
+    people = 0.3 * rng.normal(size=(8, 300, 3)) @ rng.normal(size=(3, 16))
+    codes = places + people
+    (row,) = dimension_numbers(codes, FEW)
+    assert row.estimate == pytest.approx(row.null, rel=0.12)
+    assert row.estimate > 6
+    pooled = two_nn(neighbour_ratios(codes.reshape(-1, 16)), np.zeros(2400, dtype=np.int64))(ONE)[0]
+    assert pooled < 4.5  # what stood here before
+
+
 def test_ratios_by_hand() -> None:
     line = np.array([[0.0], [1.0], [3.0], [3.0]])
     np.testing.assert_array_equal(neighbour_ratios(line)[:2], [3, 2])

@@ -4,11 +4,13 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from nigra.cohort.store import CONTROL
 from nigra.errors import NigraError
 from nigra.explorer.opened import OpenRun, Study
 from nigra.report.latent_folder import LatentFolder
+from nigra.study.outdated import stale_spaces
 
 
 def described_study(study: Study, first: str) -> dict[str, Any]:
@@ -45,13 +47,21 @@ def described_space(run: OpenRun, space: LatentFolder) -> dict[str, Any]:
     return {
         "model": space.model,
         "draw": space.draw,
-        "label": space.label,
+        "label": f"{space.label} (of a model that was trained anew since)"
+        if is_outdated(run, space)
+        else space.label,
         "codes": len(space.table),
         "embeddings": [{"name": name} for name in space.embeddings],
         "columns": [{"name": each.name, "categories": each.categories} for each in columns],
         "detectors": detectors,
         "measures": [{k: plain(v) for k, v in row.items()} for row in space.measures.to_dict("records")],
     }
+
+
+def is_outdated(run: OpenRun, space: LatentFolder) -> bool:
+    """Whether the model was trained again after the latent stage saw it."""
+    row = pd.DataFrame([{"model": space.model, "draw": space.draw}])
+    return bool(stale_spaces(run.run.folder, row).any())
 
 
 def described_voxel(

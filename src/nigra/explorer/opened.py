@@ -97,7 +97,7 @@ class OpenRun:
         return self._scored[key]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=64)
 def _kept(folder: LatentFolder, stamp: int) -> LatentFolder:
     """The same folder, whose table is read once, as long as the file stays the same (``stamp``)."""
     return folder

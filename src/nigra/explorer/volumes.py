@@ -11,6 +11,7 @@ from numpy import ndarray
 from nigra.cohort.store import CONTROL
 from nigra.errors import NigraError
 from nigra.explorer.opened import OpenRun
+from nigra.files import key_in
 from nigra.scoring.scorer import Pass
 from nigra.study.features import Reader
 from nigra.study.score import in_volume
@@ -21,7 +22,7 @@ KINDS = ("mean", "image", "reconstruction", "error", "score", "abnormal", "regio
 _computing = threading.Lock()
 """One model pass at a time: two would only share the same cores."""
 
-_passes: OrderedDict[tuple[str, str, int, str], tuple[Pass, ndarray]] = OrderedDict()
+_passes: OrderedDict[tuple[str, str, str, int, str], tuple[Pass, ndarray]] = OrderedDict()
 KEPT = 4
 """Passes kept; each holds a few volumes."""
 
@@ -70,7 +71,8 @@ def volume(
 
 def one_pass(run: OpenRun, model: str, draw: int, subject: str) -> tuple[Pass, Float[ndarray, "channels x y z"]]:
     """A subject through the model that held it out, and the scaled image that went in; the last few are kept."""
-    key = (str(run.run.folder), model, draw, subject)
+    trained = key_in(run.run.folder / model / f"draw-{draw:02d}" / "model.json") or ""  # another when trained again
+    key = (str(run.run.folder), model, trained, draw, subject)
     with _computing:
         if key not in _passes:
             settings = run.model(model)

@@ -42,7 +42,8 @@ def alignment_numbers(codes: Codes, resampling: Resampling, most: int = 200) -> 
         "alignment", of_pairs(same_place(sphere)), len(codes), resampling, _mean(other_place(sphere)),
         "mean squared distance on the unit sphere, same place in two subjects",
     )  # fmt: skip
-    energy = of_pairs(potential(sphere[:, :most]))
+    spread_out = np.linspace(0, sphere.shape[1] - 1, min(most, sphere.shape[1])).astype(int)  # all over the brain
+    energy = of_pairs(potential(sphere[:, spread_out]))
     limit = uniform_limit(codes.shape[2])
     spread = measured(
         "uniformity", lambda weights: np.log(energy(weights)), len(codes), resampling, limit,

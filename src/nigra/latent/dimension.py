@@ -18,7 +18,9 @@ KEPT = 0.9
 
 
 def neighbour_ratios(codes: Float[ndarray, "n d"]) -> Float[ndarray, " n"]:
-    """Distance to the second neighbour over that to the first; NaN where the first is a copy of the code."""
+    """Distance to the second neighbour over that to the first; NaN where the first is a copy, or there is none."""
+    if len(codes) < 3:
+        return np.full(len(codes), np.nan)
     found = NearestNeighbors(n_neighbors=3).fit(codes.astype(np.float64))
     distances = found.kneighbors()[0]
     return np.divide(distances[:, 1], distances[:, 0], out=np.full(len(codes), np.nan), where=distances[:, 0] > 0)
@@ -53,30 +55,33 @@ def two_nn(ratios: Float[ndarray, " n"], owner: Int[ndarray, " n"]) -> Weighted:
 
 
 def dimension_numbers(codes: Codes, resampling: Resampling, most: int = 5000) -> list[Measured]:
-    """Intrinsic dimension by TwoNN; the null is that of Gaussian noise with the codes' own covariance.
+    """Intrinsic dimension by TwoNN within each subject; the null is Gaussian noise with each subject's covariance.
 
-    A value below it says that the codes lie on a surface of fewer coordinates than their covariance shows.
-    Neighbours are looked for once, among all; a resample weighs their ratios, as copies would be neighbours at no
-    distance.
+    Neighbours are those of the same subject, as every place occurs in all: among all subjects the two nearest codes
+    of a code are of its own place in others, and their ratio tells how people differ there, not on how many
+    coordinates the codes of a brain depend. A value below the null says that these lie on a surface of fewer
+    coordinates than their covariance shows.
 
     Args:
         codes: finite codes of the same places in all subjects.
         resampling: how intervals are drawn.
-        most: codes that are looked at, drawn by the seed.
+        most: codes that are looked at; of many subjects the first.
     """
-    subjects, places, d = codes.shape
     rng = np.random.default_rng(resampling.seed)
-    chosen = np.sort(rng.permutation(subjects * places)[:most])
-    some = codes.reshape(-1, d)[chosen]
-    ratios = neighbour_ratios(some)
+    subjects, places = codes.shape[:2]
+    looked = min(subjects, max(most // places, 2))
+    owner = np.repeat(np.arange(looked), places)
+    ratios = np.concatenate([neighbour_ratios(own) for own in codes[:looked]])
     copies = int((~(ratios > 1)).sum())
-    note = f"{copies} of {len(some)} codes equal another and are left out" if copies else ""
-    if len(some) - copies < 10:
+    notes = [f"{copies} of {len(ratios)} codes equal another and are left out"] if copies else []
+    if looked < subjects:
+        notes.append(f"of {looked} of {subjects} subjects")
+    if len(ratios) - copies < 10:
         return [Measured("intrinsic dimension (TwoNN)", np.nan, note="fewer than 10 distinct codes")]
-    statistic = two_nn(ratios, chosen // places)
-    null = two_nn(neighbour_ratios(_gaussian(some, rng)), np.zeros(len(some), dtype=np.int64))
-    surrogate = float(null(np.ones((1, 1)))[0])
-    return [measured("intrinsic dimension (TwoNN)", statistic, subjects, resampling, surrogate, note)]
+    null = two_nn(np.concatenate([neighbour_ratios(_gaussian(own, rng)) for own in codes[:looked]]), owner)
+    surrogate = float(null(np.ones((looked, 1)))[0])
+    name, note = "intrinsic dimension (TwoNN)", "; ".join(notes)
+    return [measured(name, two_nn(ratios, owner), looked, resampling, surrogate, note)]
 
 
 def _gaussian(codes: Float[ndarray, "n d"], rng: np.random.Generator) -> Float[ndarray, "n d"]:

@@ -58,6 +58,11 @@ class Neighbours:
             self.codes, n_neighbors=self.k + 1, random_state=self.seed, n_jobs=self.threads, compressed=False
         )
 
+    @cached_property
+    def _all(self) -> NearestNeighbors:
+        """New codes meet every code: the descent would miss all neighbours of some, others in another process."""
+        return self._index if self.exact else NearestNeighbors(algorithm="brute").fit(self.codes)
+
     def first(self, k: int) -> tuple[Int[ndarray, "n k"], Float[ndarray, "n k"]]:
         """Indices and distances of the ``k`` nearest alone."""
         if k > self.k:
@@ -69,10 +74,7 @@ class Neighbours:
     ) -> tuple[Int[ndarray, "new k"], Float[ndarray, "new k"]]:
         """Indices and distances of the ``k`` codes of the graph nearest to new ones."""
         new = np.ascontiguousarray(codes, np.float32)
-        if self.exact:
-            distances, indices = self._index.kneighbors(new, n_neighbors=k)
-        else:
-            indices, distances = self._index.query(new, k=k)
+        distances, indices = self._all.kneighbors(new, n_neighbors=k)
         return indices.astype(np.int32), distances.astype(np.float32)
 
 

@@ -22,6 +22,22 @@ function drawn(name, attributes = {}, text = "") {
 export const count = (number) => number.toLocaleString("en-US").replaceAll(",", " ");
 export const short = (number) => (Number.isFinite(number) ? Number(number.toPrecision(3)).toString() : "n/a");
 
+const REFITS = {
+  "seeds: residual": "other seeds leave unexplained", "subsamples: residual": "fewer subjects",
+  "projection: error": "projecting instead of fitting errs by",
+};
+const TOLD = /fitted on all|landmark|fell into|axis|axes|ways from/;
+
+// How far an embedding can be trusted, in words, of its rows of embeddings.tsv: quality, stability, what to be wary of
+export function trust(rows) {
+  const number = (row) => `${short(row.estimate)}${row.low === null ? "" : ` (${short(row.low)} to ${short(row.high)})`}${row.null === null ? "" : `, by chance ${short(row.null)}`}`;
+  const quality = rows.filter((row) => !row.measure.includes(":")).map((row) => `${row.measure} ${number(row)}`);
+  const refits = rows.filter((row) => REFITS[row.measure]).map((row) => `${REFITS[row.measure]} ${number(row)}`);
+  const notes = new Set(rows.flatMap((row) => (row.note ?? "").split("; ")).filter((note) => TOLD.test(note)));
+  if (!quality.length) return "This embedding was not measured: do not read distances or gaps off it.";
+  return [`How far to trust it: ${quality.join("; ")}.`, refits.length ? `Refits: ${refits.join("; ")}.` : "", notes.size ? `Note: ${[...notes].join("; ")}.` : ""].join(" ").trim();
+}
+
 export function bars(place, column, selected, onPick) {
   const entries = tally(column.values, column.categories, selected);
   const most = Math.max(...entries.map((entry) => entry.selected), 1);

@@ -50,6 +50,12 @@ class LatentFolder:
         """What readers see."""
         return f"{self.model}, draw-{self.draw:02d}"
 
+    def _within(self, path: Path) -> Path:
+        """A file of the folder, if it is not a link that leads out of the run."""
+        if not path.resolve().is_relative_to(self.path.parents[2].resolve()):
+            raise NigraError(f"{path} leads out of the run; put the file itself there.")
+        return path
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """The code table.
@@ -57,7 +63,7 @@ class LatentFolder:
         Raises:
             NigraError: unreadable, or without the columns every page needs.
         """
-        path = self.path / "codes.parquet"
+        path = self._within(self.path / "codes.parquet")
         try:
             table = pd.read_parquet(path)
         except (OSError, ValueError) as error:
@@ -93,7 +99,7 @@ class LatentFolder:
         if name not in self.embeddings:
             known = ", ".join(self.embeddings) or "none; run `nigra latent`"
             raise NigraError(f"{self.label} has no embedding {name}; it has {known}.")
-        path = self.path / "embeddings" / f"{name}.safetensors"
+        path = self._within(self.path / "embeddings" / f"{name}.safetensors")
         try:
             points = load_file(path)["points"].astype(np.float32)
         except (OSError, SafetensorError, KeyError) as error:
@@ -108,7 +114,7 @@ class LatentFolder:
     @property
     def measures(self) -> pd.DataFrame:
         """How far each embedding can be trusted; no rows where it was not measured."""
-        path = self.path / "embeddings.tsv"
+        path = self._within(self.path / "embeddings.tsv")
         return read_tsv(path, ("embedding", "measure", "note")) if path.exists() else pd.DataFrame()
 
 

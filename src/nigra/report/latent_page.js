@@ -1,6 +1,6 @@
 // The offline page: the codes it carries, the scatter, three planes of the mean brain, and how they answer each other.
 
-import { bars, count, element, legend, short } from "./details.js";
+import { bars, count, element, legend, short, trust } from "./details.js";
 import { colouring, density, ladder, rowsAt, rowsOf, toMm, unravel, voxelSizes } from "./linked.js";
 import { Scatter } from "./scatter.js";
 
@@ -71,9 +71,7 @@ async function show() {
   $("axes-label").hidden = axes.length < 3;
   const shown = axes.length < 3 ? [0, 1] : $("axes").value.split(",").map(Number);
   await scatter.show(points, axes.length, shown, colours(), found.name);
-  const rows = state.space.measures.filter((row) => row.embedding === found.name && !row.measure.includes(":"));
-  const words = rows.map((row) => `${row.measure} ${short(row.estimate)}${row.low === null ? "" : ` (${short(row.low)} to ${short(row.high)})`}`);
-  $("measures").textContent = words.length ? `How far to trust it: ${words.join("; ")}.` : "This embedding was not measured.";
+  $("measures").textContent = trust(state.space.measures.filter((row) => row.embedding === found.name));
 }
 
 function colours() {

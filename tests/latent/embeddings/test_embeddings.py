@@ -189,15 +189,27 @@ def test_parts_without_an_edge_are_joined_and_said(rng) -> None:
         assert np.linalg.norm(points - own, axis=1).mean() < 0.3 * np.linalg.norm(own, axis=1).mean()
 
 
-def test_axes_that_single_out_few_codes_are_called_so(rng) -> None:
-    """A ring of codes, and ten far away that hang on it by their longest edges alone."""
+@pytest.mark.parametrize("method", [SpectralEmbedding, DiffusionMap])
+def test_axes_that_single_out_few_codes_are_left_out(rng, method) -> None:
+    """A ring of codes, and ten far away that hang on it by their longest edges: the picture is of the ring."""
     ring = rng.uniform(0, 2 * np.pi, 1000)
     codes = np.stack([np.cos(ring), np.sin(ring), 0 * ring], axis=1)
     codes[:10] = [9, 9, 0] + 0.01 * rng.normal(size=(10, 3))
+    lonely = method(neighbours=12).fit(codes.astype(np.float32))
+    assert "axes left out, each of which singles out few codes" in lonely.note_
+    assert "% of them hold" not in lonely.note_
+    for points in (lonely.embedding_[10:], lonely.transform(codes[10:].astype(np.float32), ["new"] * 990)):
+        spread = np.quantile(points, 0.95, axis=0) - np.quantile(points, 0.05, axis=0)
+        assert (spread > 0.3 * np.ptp(points, axis=0)).all()
+    plain = method(neighbours=12).fit(codes[10:].astype(np.float32))
+    assert plain.note_ == ""  # negative control
+
+
+def test_where_no_other_axis_is_left_those_of_few_codes_are_drawn_and_called_so(rng, monkeypatch) -> None:
+    monkeypatch.setattr("nigra.latent.embeddings.spectral._SPARE", 0)
+    codes = np.r_[[9, 9, 0] + 0.01 * rng.normal(size=(10, 3)), rng.normal(size=(990, 3))]
     lonely = SpectralEmbedding(neighbours=12).fit(codes.astype(np.float32))
     assert "axis 1 singles out few codes: 1 % of them hold" in lonely.note_
-    plain = SpectralEmbedding(neighbours=12).fit(codes[10:].astype(np.float32))
-    assert "singles out" not in plain.note_  # negative control
 
 
 def test_at_rest_the_pulls_cancel(rng) -> None:

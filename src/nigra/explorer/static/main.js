@@ -2,7 +2,7 @@
 
 import { bytes, floats, json } from "./api.js";
 import { Brain, labelColours, numbers, range } from "./brain.js";
-import { bars, count, element, legend, pictures, short, strip, verdict } from "./details.js";
+import { bars, count, element, legend, pictures, short, strip, trust, verdict } from "./details.js";
 import { savePng, saveSvg, saveTsv } from "./exports.js";
 import {
   codeKeys, colouring, density, linked, rowsAt, rowsOf, toMm, toVoxel, unravel, voxelKeys, voxelSizes,
@@ -182,13 +182,7 @@ function showFit(fit) {
 }
 
 function showMeasures(each, name) {
-  // refits and projections have measures of their own, "projected: recall"; they stay in the table
-  const rows = each.space.measures.filter((row) => row.embedding === name && !row.measure.includes(":"));
-  const span = (row) => (row.low === null ? "" : ` (${short(row.low)} to ${short(row.high)})`);
-  const words = rows.map((row) => `${row.measure} ${short(row.estimate)}${span(row)}${row.null === null ? "" : `, by chance ${short(row.null)}`}`);
-  $("measures").textContent = words.length
-    ? `How far to trust it: ${words.join("; ")}. More in embeddings.tsv.`
-    : "This embedding was not measured: do not read distances or gaps off it.";
+  $("measures").textContent = trust(each.space.measures.filter((row) => row.embedding === name));
 }
 
 function brushed(letter, chosen) {

@@ -18,6 +18,9 @@ _DENSE = 1_000
 _LONELY = 0.5
 """Share of a mode's variance in 1 % of the codes above which the note says so; it is 8 % of a normal one."""
 
+_SPARE = 12
+"""Modes found beyond those drawn, to stand in for such."""
+
 _SCALE_AT = 7
 """The neighbour whose distance is a code's own scale (Zelnik-Manor and Perona 2004, NIPS 17)."""
 
@@ -65,19 +68,28 @@ class SpectralEmbedding(Embedding):
         self.density_ = np.asarray(weights.sum(axis=1)).ravel() ** self.alpha
         weights = diags_array(1 / self.density_) @ weights @ diags_array(1 / self.density_)
         self.degrees_ = np.asarray(weights.sum(axis=1)).ravel()
-        self._set_modes(weights.tocsr())
+        skipped = self._set_modes(weights.tocsr())
         joined = [f"the graph fell into parts, joined by {len(ends)} edges"] if len(ends) else []
-        self.note_ = "; ".join([*joined, *_lonely(self.modes_)])
+        left = [f"{skipped} slower axes left out, each of which singles out few codes"] if skipped else []
+        self.note_ = "; ".join([*joined, *left, *_lonely(self.modes_)])
         self.embedding_ = (self.modes_ * self._stretch()).astype(np.float32)
 
-    def _set_modes(self, weights: csr_array) -> None:
-        """Eigenvectors of the walk, through those of its symmetric twin, which are orthogonal."""
+    def _set_modes(self, weights: csr_array) -> int:
+        """Eigenvectors of the walk, through those of its symmetric twin, which are orthogonal.
+
+        The slowest say where the graph hangs together by least, be it a handful of codes far from all others. Such
+        modes are left out as far as ``_SPARE`` more go; returns how many.
+        """
         root = np.sqrt(self.degrees_)
         twin = diags_array(1 / root) @ weights @ diags_array(1 / root)
-        values, vectors = _largest(twin.tocsr(), self.dimensions + 1, self.seed)
+        count = min(self.dimensions + 1 + _SPARE, len(root) - 1)
+        values, vectors = _largest(twin.tocsr(), count, self.seed)
         modes = vectors[:, 1:] / root[:, None]  # the first is constant: the walk's resting state
         modes /= np.sqrt((modes**2).mean(axis=0))
-        self.modes_, self.eigenvalues_ = modes * fixed_signs(modes), values[1:]
+        common = np.flatnonzero(_lonely_shares(modes) <= _LONELY)
+        kept = common[: self.dimensions] if len(common) >= self.dimensions else np.arange(self.dimensions)
+        self.modes_, self.eigenvalues_ = modes[:, kept] * fixed_signs(modes[:, kept]), values[1:][kept]
+        return int(kept[-1] + 1 - self.dimensions)
 
     def _transform(self, codes: Float[ndarray, "new d"]) -> Float[ndarray, "new dimensions"]:
         if not hasattr(self, "_graph"):
@@ -135,13 +147,17 @@ class DiffusionMap(SpectralEmbedding):
         return self.eigenvalues_**self.time
 
 
-def _lonely(modes: Float[ndarray, "n dimensions"]) -> list[str]:
-    """A sentence for each axis that says little of most codes: 1 % of them hold most of what varies along it."""
+def _lonely_shares(modes: Float[ndarray, "n dimensions"]) -> Float[ndarray, " dimensions"]:
+    """How much of what varies along an axis 1 % of the codes hold."""
     few, squares = max(len(modes) // 100, 1), (modes - modes.mean(axis=0)) ** 2
-    shares = np.sort(squares, axis=0)[-few:].sum(axis=0) / squares.sum(axis=0)
+    return np.sort(squares, axis=0)[-few:].sum(axis=0) / np.maximum(squares.sum(axis=0), np.finfo(float).tiny)
+
+
+def _lonely(modes: Float[ndarray, "n dimensions"]) -> list[str]:
+    """A sentence for each axis that says little of most codes."""
     return [
         f"axis {at} singles out few codes: 1 % of them hold {100 * share:.0f} % of its variance"
-        for at, share in enumerate(shares, 1)
+        for at, share in enumerate(_lonely_shares(modes), 1)
         if share > _LONELY
     ]
 
