@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
 from nigra.latent.spectrum import (
     effective_rank,
@@ -9,6 +10,7 @@ from nigra.latent.spectrum import (
     participation_ratio,
     spectrum,
     spectrum_numbers,
+    spectrum_table,
     why_collapsed,
 )
 from tests.latent.latent_spaces import FEW
@@ -66,3 +68,15 @@ def test_collapse_is_told_and_a_healthy_code_is_not(rng: np.random.Generator) ->
     assert live_dimensions(np.ones((5, 3))) == 0
     collapsed = np.broadcast_to(7 + 1e-5 * healthy[:10], (4, 10, 4))
     assert {row.measure: row.estimate for row in spectrum_numbers(collapsed, FEW)}["collapsed"] == 1
+
+
+def test_the_spectrum_is_that_of_principal_components(rng: np.random.Generator) -> None:
+    codes = rng.normal(size=(6, 40, 5)) * [5, 3, 2, 1, 0]
+    table = spectrum_table(codes)
+    expected = PCA().fit(codes.reshape(-1, 5))
+    np.testing.assert_allclose(table["share"], expected.explained_variance_ratio_, atol=1e-9)
+    np.testing.assert_allclose(table["variance"], expected.explained_variance_ * 239 / 240, atol=1e-9)
+    assert table["axis"].tolist() == [1, 2, 3, 4, 5]
+    assert table["cumulative"].iloc[-1] == pytest.approx(1)
+    assert table["null"].between(0.13, 0.27).all()
+    assert (spectrum_table(np.ones((2, 3, 4)))["share"] == 0).all()

@@ -34,7 +34,10 @@ MODELS = [
     {"preset": "isbi2023-sae", "epochs": 2, "units_per_subject": 30, "batch": 16, "keep": "last"},
 ]
 ONE = Execution(threads=1, device="cpu")
-FILES = ("codes.npy", "codes.parquet", "latent.tsv", "separability.tsv", "neighbours.tsv", "traversal.npy")
+FILES = (
+    "codes.npy", "codes.parquet", "latent.tsv", "spectrum.tsv", "separability.tsv", "neighbours.tsv",
+    "traversal.npy",
+)  # fmt: skip
 
 
 def run_settings() -> RunSettings:

@@ -7,6 +7,7 @@ making all codes agree: then the spectrum shrinks to nothing, and every other nu
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -31,6 +32,22 @@ def spectrum(codes: Float[ndarray, "n d"]) -> Spectrum:
     few = len(codes) < codes.shape[1]
     product = centred @ centred.T if few else centred.T @ centred
     return np.maximum(np.linalg.eigvalsh(product)[::-1] / len(codes), 0)
+
+
+def spectrum_table(codes: Codes, seed: int = 0) -> pd.DataFrame:
+    """The variance spectrum as a table: axis, variance, share of all, cumulative share, share in isotropic noise.
+
+    Args:
+        codes: finite codes of the same places in all subjects.
+        seed: of noise of as many dimensions and codes.
+    """
+    flat = codes.reshape(-1, codes.shape[2])
+    variances, noise = spectrum(flat), spectrum(np.random.default_rng(seed).normal(size=flat.shape))
+    shares = variances / (variances.sum() or 1.0)
+    return pd.DataFrame({
+        "axis": np.arange(1, len(variances) + 1), "variance": variances, "share": shares,
+        "cumulative": np.cumsum(shares), "null": noise / noise.sum(),
+    })  # fmt: skip
 
 
 def effective_rank(variances: Spectrum) -> float:

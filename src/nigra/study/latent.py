@@ -28,6 +28,7 @@ from nigra.latent.neighbours import neighbour_table
 from nigra.latent.numbers import People, held_out, latent_numbers
 from nigra.latent.separability import separability_numbers, separability_table
 from nigra.latent.settings import LatentSettings
+from nigra.latent.spectrum import spectrum_table
 from nigra.provenance import record
 from nigra.study.coding import Coder
 from nigra.study.execution import Execution
@@ -155,6 +156,7 @@ def examine(space: Space, tick: Tick) -> None:
     told = separability_table(found.scores, found.regions, patient, settings.resampling, settings.permutations)
     write_tsv(space.folder / "separability.tsv", told)
     rows = latent_numbers(codes, found.centred, coder.reach_mm, settings, between(tick, 0.5, 0.95))
+    write_tsv(space.folder / "spectrum.tsv", spectrum_table(codes.block(tight)[0], settings.seed))
     write_tsv(space.folder / "latent.tsv", as_table([*rows, *separability_numbers(told)]))
     _write_map(space, coder, found.tightness)
     _write_neighbours(space, codes)
