@@ -133,7 +133,7 @@ def test_a_brush_shows_where_the_codes_live(seen: Seen, explorable: Path) -> Non
     page = seen.page
     page.click("[data-tool=select]")
     seen.brush("#plot-a", 0.25, 0.2, 0.6, 0.75)
-    playwright.expect(page.locator("#selected")).to_contain_text("codes")
+    playwright.expect(page.locator("#selected")).to_contain_text("codes.")
     seen.ready()
     # what plotly selected against the points that lie in the drawn box
     box = page.evaluate(

@@ -118,14 +118,15 @@ async function openSide(letter, space) {
   each.scatter.forget();
   each.scatter.selected = each.selected;
   await showScatter(each);
-  refit();
+  await refit();
   if (page.brushed) await showSelection();
 }
 
-// The plots have other sizes when a second one comes or goes
-function refit() {
-  for (const each of open()) if (each.scatter.x) Plotly.Plots.resize(each.scatter.element);
+// The plots have other sizes when a second one comes or goes. Plotly draws them a moment later, which would break off a
+// brush: so it is waited for
+async function refit() {
   brain.view.resizeListener?.();
+  await Promise.all(open().filter((each) => each.scatter.x).map((each) => Plotly.Plots.resize(each.scatter.element)));
 }
 
 async function column(each, name) {
@@ -150,7 +151,7 @@ async function showScatter(each) {
   $(`title-${each.letter}`).textContent = `${each.space.label}, ${name}, ${count(shape[0])} codes`;
   await each.scatter.show(values, shape[1], axes, await colours(each), name);
   if (each.letter === "a") showMeasures(each, name);
-  else showFit(fit);
+  else await showFit(fit);
   await marked();
 }
 
@@ -178,7 +179,7 @@ function showFit(fit) {
   $("fit").textContent = fit
     ? `Laid over by ${count(fit.shared)} codes of both: ${short(fit.residual)} of the spread is not met (by chance ${short(fit.null)}).`
     : "";
-  refit();
+  return refit();
 }
 
 function showMeasures(each, name) {
