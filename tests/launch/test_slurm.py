@@ -254,6 +254,7 @@ def test_near_its_time_limit_a_training_is_queued_again_and_ends_the_same(real: 
     subprocess.run(["scancel", "--batch", "--signal=USR1", element], check=True)
     wait_for(lambda: read_status(run.folder, "train_long_draw-00").state == "stopped")
     wait_for(lambda: queue().get(element, ("",))[0] == "PENDING")
+    time.sleep(3)  # slurmd does not launch a job again that it ended in the very same second
     subprocess.run(["scontrol", "update", f"JobId={element}", "StartTime=now"], check=True)  # else in two minutes
     outcome, text = launched(study, run.settings, "train")
     assert outcome.done == ["train_long_draw-00"], text
